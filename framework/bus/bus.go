@@ -1,0 +1,59 @@
+package bus
+
+import "context"
+
+// Bus is one connection to a broker with all that Woodwork needs of it.
+//
+// All methods of all parts may be called concurrently. Opening a bus fails when the broker can't be reached: nothing
+// ever falls back to another bus.
+type Bus interface { //nolint:interfacebloat // it is the sum of small ones
+	Log
+	Mailbox
+	KV
+	Signals
+	DeadLetters
+
+	// Info says which bus this is and what it promises.
+	Info() Info
+	// Close ends the connection after what was sent has left the process. It is idempotent. Calls in progress and
+	// later ones fail with [ErrClosed].
+	Close(ctx context.Context) error
+}
+
+// Ender is a [Bus] that can end for good without having been closed, such as one whose broker revoked its access. A
+// process has nothing left to do then and ends with the reason.
+type Ender interface {
+	// Done is closed when the bus has ended or was closed.
+	Done() <-chan struct{}
+	// Err says why it ended; nil before.
+	Err() error
+}
+
+// Info describes an open bus for the start-up line, health checks and tests.
+type Info struct {
+	// Kind is the adapter's name: "nats", "redis" or "memory".
+	Kind string
+	// URL is where the broker is, without credentials.
+	URL string
+	// Durability is what an acknowledged append survives.
+	Durability Durability
+	// MaxBody is the largest body of a frame or letter in bytes that the broker accepts.
+	MaxBody int
+}
+
+// Durability says what an acknowledged append survives. The zero value promises nothing.
+type Durability string
+
+// The durability classes, weakest first.
+const (
+	// Memory lasts as long as the process that holds the data.
+	Memory Durability = "Memory"
+	// Local is one server with a file: it survives kill -9 of the server, not the loss of its machine.
+	Local Durability = "Local"
+	// LocalSynced is Local with a sync to disk before each acknowledgement: it survives the loss of power.
+	LocalSynced Durability = "Local-synced"
+	// Fast is replicated with periodic syncs: it survives the loss of one node.
+	Fast Durability = "Fast"
+	// Replicated is replicated and synced: it survives the loss of power on all nodes.
+	Replicated Durability = "Replicated"
+)

@@ -1,0 +1,60 @@
+package bus
+
+import (
+	"context"
+	"iter"
+)
+
+// StreamID names a stream: an ordered, durable log of chunks in one session.
+// Both parts are ids as package subjects defines them; an adapter refuses others with [ErrInvalid].
+type StreamID struct {
+	Session string
+	Stream  string
+}
+
+// String returns "session/stream" for messages.
+func (id StreamID) String() string { return id.Session + "/" + id.Stream }
+
+// Position is where a bus keeps an entry, ordered within one log of one bus. It is opaque to everyone but the adapter
+// that made it; NATS uses Minor for the sequence, Redis both for "<Major>-<Minor>".
+type Position struct {
+	Major uint64
+	Minor uint64
+}
+
+// Entry is a stored frame.
+type Entry struct {
+	Frame
+
+	// Position is where the bus keeps the frame.
+	Position Position
+	// Links are for the adapter that stored the entry, which may need them to find earlier entries or to append the
+	// next one; nil where it needs none.
+	Links []uint64
+}
+
+// Log stores and delivers the frames of many streams. Each stream is one log.
+type Log interface {
+	// Append tries once to store f as the entry after after, which is the log's last entry as the caller knows it (nil:
+	// the log is empty). It returns after the bus stored the frame in its durability class.
+	//
+	// Errors: [ErrConflict], [ErrBusy], [ErrUnknown], [ErrFull], [ErrTooLarge], [ErrInvalid], [ErrClosed], or the
+	// context's. Two appends to one log must not be in flight at once from one process.
+	Append(ctx context.Context, f *Frame, after *Entry) (*Entry, error)
+
+	// Last returns the last entry of the log as the authority for writes sees it (never a lagging replica), or nil
+	// when the log holds none.
+	Last(ctx context.Context, id StreamID) (*Entry, error)
+
+	// Read yields entries in log order, ending with last, which came from Last, Append or Follow. It begins at or
+	// before the first entry that a reader standing at from has not seen; entries before that may be yielded and the
+	// reader skips them. It ends early with an error.
+	Read(ctx context.Context, last *Entry, from Cursor) iter.Seq2[*Entry, error]
+
+	// Follow calls deliver for entries that are stored from now on, until stop is called. Delivery is at most once and
+	// may skip or repeat entries: the caller compares cursors and repairs gaps with Last and Read. A nil entry says
+	// that entries may have been missed (the connection broke, or a queue overflowed). deliver must not block; it is
+	// called from one goroutine at a time, and not after stop returned. An entry that is not ours or is corrupt is
+	// counted and dropped, which a reader sees as a gap.
+	Follow(ctx context.Context, id StreamID, deliver func(*Entry)) (stop func(), err error)
+}

@@ -1,0 +1,64 @@
+package bus
+
+import (
+	"context"
+	"time"
+)
+
+// Letter is a turn in a mailbox: a unit of work for a component in a session.
+type Letter struct {
+	// ID names the turn; a letter posted twice with one ID is one turn. An id as package subjects defines it.
+	ID string
+	// Component and Session name the mailbox.
+	Component string
+	Session   string
+	// Body is the turn as package turn encodes it.
+	Body []byte
+	// Trace is the W3C trace context of the poster; nil without tracing.
+	Trace map[string]string
+	// Deliveries counts how often the letter's mailbox was handed to a worker since the last letter was done, from 1.
+	// It is set on received letters only.
+	Deliveries int
+	// Position is where the bus keeps the letter; set on received letters only.
+	Position Position
+}
+
+// WorkConfig says how a worker takes mailboxes. The zero value works.
+type WorkConfig struct {
+	// Concurrency is how many mailboxes are worked on at once. Defaults to 64.
+	Concurrency int
+	// Lease is how long a worker may be silent before its mailboxes go to others. The bus renews it by itself while
+	// the process runs. Defaults to 1.5 s.
+	Lease time.Duration
+}
+
+// Mailbox delivers letters. There is one mailbox for each component and session; its letters are handed out in the
+// order they were posted, to one worker at a time, at least once. Mailboxes of different sessions are independent.
+type Mailbox interface {
+	// Post puts a letter into its mailbox. It returns after the bus stored the letter in its durability class and made
+	// sure that a worker will see it. Repeating a post after an error is harmless.
+	Post(ctx context.Context, l *Letter) error
+
+	// Work takes mailboxes of a component that hold letters and calls serve for each in a goroutine of its own. When
+	// ctx ends it takes no more, waits until every serve returned, and returns nil; it returns an error when it can't
+	// go on. serve's context is ctx without its cancellation; it is cancelled when the claim is lost.
+	Work(ctx context.Context, component string, cfg WorkConfig, serve func(ctx context.Context, c Claim)) error
+
+	// Peek returns the oldest letter of a mailbox that is not done, as the authority for writes sees it, or nil when
+	// there is none. It claims nothing: the letter may be worked on, and be done when Peek returns. Its Deliveries is
+	// not set. A letter whose Post has returned, and before it every one that is done, is seen.
+	Peek(ctx context.Context, component, session string) (*Letter, error)
+}
+
+// Claim is a worker's hold on one mailbox. A claim can be lost without the holder noticing at once (its process was
+// paused, its connection cut), so whatever it writes must be fenced. When serve returns without having released the
+// claim or emptied the mailbox, the mailbox is handed out again after the lease.
+type Claim interface {
+	// Next returns the oldest letter that is not done, the same one until Done. When there is none it gives the
+	// mailbox back, in one step with finding it empty, and returns nil: the claim is over.
+	Next(ctx context.Context) (*Letter, error)
+	// Done removes the letter that Next returned.
+	Done(ctx context.Context, l *Letter) error
+	// Release gives the mailbox back with its letters, to be handed out again after the delay. The claim is over.
+	Release(ctx context.Context, delay time.Duration) error
+}

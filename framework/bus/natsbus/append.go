@@ -1,0 +1,113 @@
+package natsbus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/woodwork-go/woodwork/framework/bus"
+)
+
+// Append stores a frame; see [bus.Log]. One try waits for at most [Config].AppendTimeout. The returned entry shares
+// the frame's memory. A permission that the server denies is an error that names the subject.
+func (b *Bus) Append(ctx context.Context, f *bus.Frame, after *bus.Entry) (*bus.Entry, error) {
+	subject, err := b.ns.Log(f.ID.Session, f.ID.Stream)
+	if err != nil {
+		return nil, fmt.Errorf("append frame: %w: %w", bus.ErrInvalid, err)
+	}
+	if err := checkFrame(f); err != nil {
+		return nil, fmt.Errorf("append frame of %s: %w", f.ID, err)
+	}
+	if len(f.Body) > b.info.MaxBody {
+		return nil, fmt.Errorf("append frame of %s: body of %d bytes: %w", f.ID, len(f.Body), bus.ErrTooLarge)
+	}
+	links, last, err := behind(f, after)
+	if err != nil {
+		return nil, fmt.Errorf("append frame of %s: %w", f.ID, err)
+	}
+	m := &nats.Msg{Subject: subject, Header: encodeFrame(f, links), Data: f.Body}
+	if n := headerSize(m.Header); n > maxHeader {
+		return nil, fmt.Errorf("append frame of %s: headers of %d bytes: %w", f.ID, n, bus.ErrTooLarge)
+	}
+	expectLast(m, last)
+	seq, err := b.publish(ctx, m)
+	if err != nil {
+		return nil, fmt.Errorf("append frame of %s: %w", f.ID, err)
+	}
+
+	return &bus.Entry{Frame: *f, Position: bus.Position{Minor: seq}, Links: links}, nil
+}
+
+// behind returns the links of the frame that follows after, and the sequence that its append must expect.
+func behind(f *bus.Frame, after *bus.Entry) ([]uint64, uint64, error) {
+	switch {
+	case after == nil:
+		return firstLinks(), 0, nil
+	case after.ID != f.ID:
+		return nil, 0, fmt.Errorf("the entry before is of %s: %w", after.ID, bus.ErrConflict)
+	case len(after.Links) == 0:
+		return nil, 0, fmt.Errorf("the entry before is not of this bus: %w", bus.ErrInvalid)
+	}
+
+	return nextLinks(after.Links, after.Position.Minor), fence(after), nil
+}
+
+// fence returns the sequence that the last entry of a log's subject has when e is the last frame: that of an entry
+// which isn't ours, if one was put behind the frame.
+func fence(e *bus.Entry) uint64 { return max(e.Position.Major, e.Position.Minor) }
+
+// Last returns the last frame of a stream as the leader sees it; see [bus.Log]. It asks again until ctx ends when the
+// leader doesn't answer.
+func (b *Bus) Last(ctx context.Context, id bus.StreamID) (*bus.Entry, error) {
+	subject, err := b.ns.Log(id.Session, id.Stream)
+	if err != nil {
+		return nil, fmt.Errorf("last frame: %w: %w", bus.ErrInvalid, err)
+	}
+	e, err := b.last(ctx, id, subject)
+	if err != nil {
+		return nil, fmt.Errorf("last frame of %s: %w", id, err)
+	}
+
+	return e, nil
+}
+
+func (b *Bus) last(ctx context.Context, id bus.StreamID, subject string) (*bus.Entry, error) {
+	jsStream := b.logNames[b.ns.Shard(id.Session)]
+	m, err := b.lastMsg(ctx, jsStream, subject)
+	if err != nil || m == nil {
+		return nil, err
+	}
+	top := m.Seq
+	for m != nil {
+		e, err := b.decode(id, m.Seq, m.Header, m.Data)
+		if err == nil {
+			if m.Seq != top {
+				e.Position.Major = top
+			}
+
+			return e, nil
+		}
+		if !errors.Is(err, errForeign) {
+			return nil, err
+		}
+		if m, err = b.lastBefore(ctx, jsStream, subject, m.Seq); err != nil {
+			return nil, err
+		}
+	}
+
+	return nil, fmt.Errorf("entry %d is not a frame of Woodwork, nor are those before: %w", top, bus.ErrCorrupt)
+}
+
+// decode is decodeEntry that counts what is dropped.
+func (b *Bus) decode(id bus.StreamID, seq uint64, h nats.Header, body []byte) (*bus.Entry, error) {
+	e, err := decodeEntry(id, seq, h, body)
+	if err != nil {
+		b.counts.add(err)
+
+		return nil, fmt.Errorf("entry %d: %w", seq, err)
+	}
+
+	return e, nil
+}

@@ -1,0 +1,157 @@
+package natsbus
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"iter"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/woodwork-go/woodwork/framework/bus"
+	"github.com/woodwork-go/woodwork/subjects"
+)
+
+var _ bus.DeadLetters = (*Bus)(nil)
+
+// deadJSON is the body of a dead letter. Its ids are in the subject.
+type deadJSON struct {
+	Reason     string            `json:"reason"`
+	At         time.Time         `json:"at"`
+	Deliveries int               `json:"deliveries,omitempty"`
+	Attempts   []bus.DeadAttempt `json:"attempts,omitempty"`
+	Letter     []byte            `json:"letter"`
+	Input      []byte            `json:"input,omitempty"`
+	InputType  bus.DataType      `json:"input_type,omitempty"`
+	Truncated  bool              `json:"truncated,omitempty"`
+}
+
+// Bury keeps a dead letter; see [bus.DeadLetters]. Each letter has a subject of its own, and what is published there
+// must be the first: so it is kept once, whoever repeats it. It tries again until ctx ends or the server refuses for
+// good.
+func (b *Bus) Bury(ctx context.Context, d *bus.DeadLetter) error {
+	subject, err := b.ns.Dead(d.Component, d.Session, d.ID)
+	if err != nil {
+		return fmt.Errorf("bury letter: %w: %w", bus.ErrInvalid, err)
+	}
+	m, err := encodeDead(subject, d)
+	if err != nil {
+		return fmt.Errorf("bury letter %s: %w", d.ID, err)
+	}
+	if len(m.Data) > b.info.MaxBody {
+		return fmt.Errorf("bury letter %s: %d bytes with its input: %w", d.ID, len(m.Data), bus.ErrTooLarge)
+	}
+	if err := b.bury(ctx, m); err != nil {
+		return fmt.Errorf("bury letter %s: %w", d.ID, err)
+	}
+
+	return nil
+}
+
+func (b *Bus) bury(ctx context.Context, m *nats.Msg) error {
+	expectLast(m, 0)
+	for attempt := 0; ; attempt++ {
+		_, err := b.publish(ctx, m)
+		switch {
+		case errors.Is(err, bus.ErrConflict):
+			return nil // it is there
+		case !errors.Is(err, bus.ErrBusy) && !errors.Is(err, bus.ErrUnknown):
+			return err
+		case b.isClosing():
+			return b.closedError()
+		}
+		if wait := backoff(ctx, attempt); wait != nil {
+			return fmt.Errorf("%w: %w", wait, err)
+		}
+	}
+}
+
+// Dead yields dead letters; see [bus.DeadLetters]. It reads one after the other from the leader.
+func (b *Bus) Dead(ctx context.Context, component string) iter.Seq2[*bus.DeadLetter, error] {
+	return func(yield func(*bus.DeadLetter, error) bool) {
+		filter := b.ns.DeadWildcard()
+		if component != "" {
+			var err error
+			if filter, err = b.ns.DeadFilter(component); err != nil {
+				yield(nil, fmt.Errorf("list dead letters: %w: %w", bus.ErrInvalid, err))
+
+				return
+			}
+		}
+		if err := b.dead(ctx, filter, func(d *bus.DeadLetter) bool { return yield(d, nil) }); err != nil {
+			yield(nil, fmt.Errorf("list dead letters: %w", err))
+		}
+	}
+}
+
+func (b *Bus) dead(ctx context.Context, filter string, yield func(*bus.DeadLetter) bool) error {
+	for from := uint64(1); ; {
+		m, err := b.nextMsg(ctx, b.ns.DeadStream(), filter, from)
+		if err != nil || m == nil {
+			return err
+		}
+		from = m.Seq + 1
+		d, err := b.decodeDead(m)
+		if err != nil {
+			return err
+		}
+		if d != nil && !yield(d) {
+			return nil
+		}
+	}
+}
+
+// Drop forgets a dead letter; see [bus.DeadLetters].
+func (b *Bus) Drop(ctx context.Context, d *bus.DeadLetter) error {
+	if _, err := b.ns.Dead(d.Component, d.Session, d.ID); err != nil || d.Position.Minor == 0 {
+		return fmt.Errorf("drop dead letter: it did not come from a listing: %w", errors.Join(bus.ErrInvalid, err))
+	}
+	if err := b.deleteMsg(ctx, b.ns.DeadStream(), d.Position.Minor); err != nil {
+		return fmt.Errorf("drop dead letter %s: %w", d.ID, err)
+	}
+
+	return nil
+}
+
+func encodeDead(subject string, d *bus.DeadLetter) (*nats.Msg, error) {
+	body, err := json.Marshal(deadJSON{
+		Reason: d.Reason, At: d.At.UTC(), Deliveries: d.Deliveries, Attempts: d.Attempts, Letter: d.Body,
+		Input: d.Input, InputType: d.InputType, Truncated: d.Truncated,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("encode: %w: %w", bus.ErrInvalid, err)
+	}
+	m := &nats.Msg{Subject: subject, Data: body, Header: nats.Header{headerVersion: {protocolVersion}}}
+	setTrace(m.Header, d.Trace)
+
+	return m, nil
+}
+
+// decodeDead returns nil for what isn't ours, and fails for what a newer program wrote.
+func (b *Bus) decodeDead(m *stored) (*bus.DeadLetter, error) {
+	ours, err := b.checkVersion(m.Header)
+	if err != nil {
+		return nil, fmt.Errorf("dead letter at %d: %w", m.Seq, err)
+	}
+	if !ours {
+		return nil, nil
+	}
+	var body deadJSON
+	place, err := subjects.Parse(m.Subject)
+	if err := errors.Join(err, json.Unmarshal(m.Data, &body)); err != nil {
+		b.counts.add(bus.ErrCorrupt)
+
+		return nil, nil //nolint:nilerr // one that can't be read must not hide the others
+	}
+
+	return &bus.DeadLetter{
+		Letter: bus.Letter{
+			ID: place.Turn, Component: place.Component, Session: place.Session, Body: body.Letter,
+			Trace: getTrace(m.Header), Deliveries: body.Deliveries, Position: bus.Position{Minor: m.Seq},
+		},
+		Reason: body.Reason, At: body.At, Attempts: body.Attempts,
+		Input: body.Input, InputType: body.InputType, Truncated: body.Truncated,
+	}, nil
+}

@@ -1,0 +1,144 @@
+package natsbus
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"strconv"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/woodwork-go/woodwork/framework/bus"
+)
+
+// errForeign: the entry has none of our headers. It is ignored: whoever may publish into a log's subject, or names it
+// as the reply subject of something else, can put one there.
+var errForeign = errors.New("not a frame of Woodwork")
+
+// decodeEntry returns the entry of stream id that is stored at seq. Errors: errForeign, [bus.ErrUnsupported] and
+// [bus.ErrCorrupt]. The entry shares body and the headers' memory.
+func decodeEntry(id bus.StreamID, seq uint64, h nats.Header, body []byte) (*bus.Entry, error) {
+	switch version := value(h, headerVersion); version {
+	case protocolVersion:
+	case "":
+		return nil, errForeign
+	default:
+		return nil, fmt.Errorf("frame of protocol version %.20q, this program reads %s: %w",
+			version, protocolVersion, bus.ErrUnsupported)
+	}
+	if !equalCRC(value(h, headerCRC), checksum(h, body)) {
+		return nil, corrupt("checksum")
+	}
+	if !names(value(h, headerStream), id) {
+		return nil, corrupt("stream name")
+	}
+	d := decoder{h: h}
+	e := &bus.Entry{Position: bus.Position{Minor: seq}, Frame: bus.Frame{ID: id, Body: body}}
+	d.numbers(e)
+	d.texts(&e.Frame)
+	if d.bad != "" {
+		return nil, corrupt(d.bad)
+	}
+
+	return e, nil
+}
+
+func corrupt(what string) error { return fmt.Errorf("%s: %w", what, bus.ErrCorrupt) }
+
+// names reports whether s is id.String().
+func names(s string, id bus.StreamID) bool {
+	n := len(id.Session)
+
+	return len(s) == n+1+len(id.Stream) && s[:n] == id.Session && s[n] == '/' && s[n+1:] == id.Stream
+}
+
+// decoder parses headers and remembers the first that is malformed.
+type decoder struct {
+	h   nats.Header
+	bad string
+}
+
+func (d *decoder) numbers(e *bus.Entry) {
+	var ok bool
+	e.Attempt = uint32(d.number(headerAttempt, bus.MaxAttempt))
+	e.First = d.number(headerFirst, bus.MaxIndex)
+	if value(d.h, headerOffset) != "" {
+		e.Offset = int(d.number(headerOffset, math.MaxInt32))
+	}
+	if e.Lengths, ok = decodeLengths(value(d.h, headerLengths), len(e.Body)); !ok {
+		d.bad = headerLengths
+	}
+	if e.Links, ok = decodeLinks(value(d.h, headerLinks)); !ok {
+		d.bad = headerLinks
+	}
+	more := value(d.h, headerMore)
+	if e.More = more == yes; more != "" && (!e.More || len(e.Lengths) != 1) {
+		d.bad = headerMore
+	}
+}
+
+func (d *decoder) number(key string, most uint64) uint64 {
+	n, err := strconv.ParseUint(value(d.h, key), 10, 64)
+	if err != nil || n > most {
+		d.bad = key
+	}
+
+	return n
+}
+
+func (d *decoder) texts(f *bus.Frame) {
+	f.Writer = d.text(headerWriter)
+	f.Type = bus.DataType(d.text(headerType))
+	f.State = bus.State(d.text(headerState))
+	f.Reason = d.text(headerReason)
+	f.Trace = getTrace(d.h)
+	if begin := value(d.h, headerBegin); begin != "" {
+		var err error
+		f.Begin = true
+		if f.After, err = bus.ParseCursor(begin); err != nil {
+			d.bad = headerBegin
+		}
+	}
+	if meta := value(d.h, headerMeta); meta != "" {
+		var ok bool
+		if f.Meta, ok = decodeMeta(meta); !ok {
+			d.bad = headerMeta
+		}
+	}
+}
+
+func (d *decoder) text(key string) string {
+	s, err := unescapeHeader(value(d.h, key))
+	if err != nil {
+		d.bad = key
+	}
+
+	return s
+}
+
+// checkFrame refuses a frame that could not be read back as it is.
+func checkFrame(f *bus.Frame) error {
+	sum := 0
+	for _, n := range f.Lengths {
+		if n < 0 {
+			return fmt.Errorf("negative chunk length: %w", bus.ErrInvalid)
+		}
+		sum += n
+	}
+	switch {
+	case sum != len(f.Body):
+		return fmt.Errorf("chunks of %d bytes in a body of %d: %w", sum, len(f.Body), bus.ErrInvalid)
+	case f.Attempt == 0 || f.Attempt > bus.MaxAttempt:
+		return fmt.Errorf("attempt %d: %w", f.Attempt, bus.ErrInvalid)
+	case f.First > bus.MaxIndex-uint64(len(f.Lengths)):
+		return fmt.Errorf("chunk index %d: %w", f.First, bus.ErrInvalid)
+	case f.Offset < 0 || f.Offset > math.MaxInt32:
+		return fmt.Errorf("offset %d: %w", f.Offset, bus.ErrInvalid)
+	case f.More && len(f.Lengths) != 1:
+		return fmt.Errorf("a frame that goes on holds one chunk, not %d: %w", len(f.Lengths), bus.ErrInvalid)
+	case f.After != (bus.Cursor{}) && !f.Begin:
+		return fmt.Errorf("a frame that begins no attempt comes after none: %w", bus.ErrInvalid)
+	}
+
+	return nil
+}

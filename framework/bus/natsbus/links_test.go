@@ -1,0 +1,277 @@
+package natsbus
+
+import (
+	"math/bits"
+	"slices"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"github.com/woodwork-go/woodwork/framework/bus"
+)
+
+// TestNextLinks compares the links of a growing log with their definition.
+func TestNextLinks(t *testing.T) {
+	t.Parallel()
+	links := firstLinks()
+	for f := range uint64(5000) {
+		want := []uint64{f}
+		for _, number := range definedLinks(f) {
+			want = append(want, sequenceOf(number))
+		}
+		if !slices.Equal(want, links) {
+			t.Fatalf("links of frame %d:\n%s", f, cmp.Diff(want, links))
+		}
+		if got := appendLinked(nil, f); !slices.Equal(got, definedLinks(f)) || len(got) != linkCount(f) {
+			t.Fatalf("frame %d links to %v, want %v; count %d", f, got, definedLinks(f), linkCount(f))
+		}
+		links = nextLinks(links, sequenceOf(f))
+	}
+}
+
+// sequenceOf spreads frames over a log that others write into.
+func sequenceOf(f uint64) uint64 { return 7 + f*f*3 + f }
+
+// definedLinks is the definition of links.go in the plainest form.
+func definedLinks(f uint64) []uint64 {
+	if f == 0 {
+		return nil
+	}
+	var all []uint64
+	upTo := f
+	for step := uint64(1); upTo > 0; step *= radix {
+		begin := step * radix * ((f - 1) / (step * radix))
+		var level []uint64
+		for n := begin; n < upTo; n += step {
+			level = append(level, n)
+		}
+		all = append(level, all...)
+		upTo = begin
+	}
+
+	return all
+}
+
+func TestLinksReachEverything(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		f := rapid.Uint64Range(1, 1<<40).Draw(t, "frame")
+		target := rapid.Uint64Range(0, f-1).Draw(t, "target")
+		if n, most := linkCount(f), radix+(radix-1)*(bits.Len64(f)/radixBits); n > most {
+			t.Errorf("frame %d has %d links, more than %d", f, n, most)
+		}
+		rounds := 0
+		for at := f; at != target; rounds++ {
+			linked := appendLinked(nil, at)
+			i, _ := slices.BinarySearch(linked, target)
+			if i == len(linked) {
+				t.Fatalf("frame %d is not reachable from %d", target, at)
+			}
+			at = linked[i] // the oldest frame that is not before the target
+		}
+		if most := bits.Len64(f)/radixBits + 2; rounds > most {
+			t.Errorf("from frame %d to %d took %d rounds, more than %d", f, target, rounds, most)
+		}
+	})
+}
+
+func TestLinksCodec(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		links := drawLinks(t)
+		text := encodeLinks(links)
+		got, ok := decodeLinks(text)
+		if !ok || !slices.Equal(got, links) {
+			t.Errorf("%v became %q became %v", links, text, got)
+		}
+		if len(text) > 10+len(links)*10 {
+			t.Errorf("%d links take %d bytes", len(links), len(text))
+		}
+	})
+}
+
+// drawLinks draws the links of any frame.
+func drawLinks(t *rapid.T) []uint64 {
+	f := rapid.Uint64Range(0, 1<<30).Draw(t, "frame")
+	links := []uint64{f}
+	seq := uint64(0)
+	for range linkCount(f) {
+		seq += rapid.Uint64Range(1, 1<<40).Draw(t, "step")
+		links = append(links, seq)
+	}
+
+	return links
+}
+
+func FuzzDecodeLinks(f *testing.F) {
+	for _, s := range []string{"", "0", "1:1", "g:1,2,3", "1:", "1:0", "-1:1", "1:1,", "11:zz,1", "3w5e11264sgsf:1,1"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		links, ok := decodeLinks(s)
+		if !ok {
+			return
+		}
+		if again := encodeLinks(links); again != s {
+			t.Errorf("%q reads as %v, which is written %q", s, links, again)
+		}
+		nextLinks(links, links[len(links)-1]+1)
+	})
+}
+
+// linkLog is a log in memory, of n frames whose chunks are spread over attempts.
+type linkLog struct {
+	entries []*bus.Entry // by number
+	rounds  int
+	fetched int
+	expired uint64 // frames before this one are gone
+}
+
+func newLinkLog(n, attemptEvery int) *linkLog {
+	l := &linkLog{}
+	links, index := firstLinks(), uint64(0)
+	for i := range n {
+		attempt := uint32(1)
+		if attemptEvery > 0 {
+			attempt += uint32(i / attemptEvery)
+			if i%attemptEvery == 0 {
+				index /= 2 // some of what was written is superseded
+			}
+		}
+		e := &bus.Entry{Links: links, Position: bus.Position{Minor: sequenceOf(uint64(i))}}
+		e.Attempt, e.First, e.Lengths = attempt, index, []int{1, 1}
+		index += 2
+		l.entries = append(l.entries, e)
+		links = nextLinks(links, e.Position.Minor)
+	}
+
+	return l
+}
+
+func (l *linkLog) fetch(seqs []uint64) ([]*bus.Entry, error) {
+	l.rounds++
+	l.fetched += len(seqs)
+	got := make([]*bus.Entry, len(seqs))
+	for i, seq := range seqs {
+		at, _ := slices.BinarySearchFunc(l.entries, seq, func(e *bus.Entry, seq uint64) int {
+			return int(e.Position.Minor) - int(seq)
+		})
+		if e := l.entries[at]; e.Links[0] >= l.expired {
+			got[i] = e
+		}
+	}
+
+	return got, nil
+}
+
+// first returns the number of the frame that a read from a place has to begin with.
+func (l *linkLog) first(from bus.Cursor) uint64 {
+	for i := len(l.entries) - 1; i > 0; i-- {
+		e := l.entries[i]
+		if (bus.Cursor{Attempt: e.Attempt, Index: e.First}).Before(from) {
+			return uint64(i)
+		}
+	}
+
+	return 0
+}
+
+func TestLinkReader(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		n := rapid.IntRange(1, 3000).Draw(t, "frames")
+		l := newLinkLog(n, rapid.SampledFrom([]int{0, 7, 100, 1000}).Draw(t, "frames per attempt"))
+		place := l.entries[rapid.IntRange(0, n-1).Draw(t, "place")]
+		from := bus.Cursor{Attempt: place.Attempt, Index: place.First + rapid.Uint64Range(0, 2).Draw(t, "offset")}
+		if rapid.Bool().Draw(t, "from the beginning") {
+			from = bus.Cursor{}
+		}
+		r := newLinkReader(l.entries[n-1], from, l.fetch)
+		if err := r.locate(); err != nil {
+			t.Fatal(err)
+		}
+		want := l.first(from)
+		held := 0
+		for len(r.points) > 0 {
+			e, err := r.next()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if e.Links[0] != want {
+				t.Fatalf("read from %v: frame %d, want %d", from, e.Links[0], want)
+			}
+			want++
+			held = max(held, heldBy(r))
+		}
+		if want != uint64(n) {
+			t.Fatalf("read ended before frame %d of %d", want, n)
+		}
+		if held > 3*readWindow {
+			t.Errorf("the reader held %d entries", held)
+		}
+	})
+}
+
+func heldBy(r *linkReader) int {
+	n := 0
+	for _, p := range r.points {
+		if p.entry != nil {
+			n++
+		}
+	}
+
+	return n
+}
+
+// TestLinkReaderIsQuick counts the rounds, each of which costs a round trip.
+func TestLinkReaderIsQuick(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		frames, from, rounds, fetched int
+	}{
+		{100, 0, 4, 110},      // a whole short log
+		{100000, 99998, 2, 8}, // a gap of one or two frames
+		{100000, 99900, 8, 220},
+		{100000, 50000, 900, 51000},
+	} {
+		l := newLinkLog(c.frames, 0)
+		from := bus.Cursor{}
+		if c.from > 0 {
+			from = bus.Cursor{Attempt: 1, Index: uint64(2 * c.from)}
+		}
+		r := newLinkReader(l.entries[c.frames-1], from, l.fetch)
+		if err := r.locate(); err != nil {
+			t.Fatal(err)
+		}
+		for len(r.points) > 0 {
+			if _, err := r.next(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if l.rounds > c.rounds || l.fetched > c.fetched {
+			t.Errorf("%d frames from %d: %d rounds, %d fetched; want at most %d and %d",
+				c.frames, c.from, l.rounds, l.fetched, c.rounds, c.fetched)
+		}
+	}
+}
+
+// TestLinkReaderOfExpiredLog reads what is left of a log whose first frames have expired.
+func TestLinkReaderOfExpiredLog(t *testing.T) {
+	t.Parallel()
+	l := newLinkLog(1000, 0)
+	l.expired = 500
+	for from, want := range map[uint64]bool{0: false, 1: false, 999: false, 1000: true, 1001: true, 1500: true, 2000: true} {
+		r := newLinkReader(l.entries[999], bus.Cursor{Attempt: min(uint32(from), 1), Index: from}, l.fetch)
+		err := r.locate()
+		n := 0
+		for err == nil && len(r.points) > 0 {
+			if _, err = r.next(); err == nil {
+				n++
+			}
+		}
+		if (err == nil) != want {
+			t.Errorf("read from chunk %d: %v after %d frames, want success %v", from, err, n, want)
+		}
+	}
+}

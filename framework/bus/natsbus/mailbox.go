@@ -1,0 +1,166 @@
+package natsbus
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/woodwork-go/woodwork/framework/bus"
+	"github.com/woodwork-go/woodwork/framework/bus/natsbus/internal/mailbox"
+	"github.com/woodwork-go/woodwork/subjects"
+)
+
+var _ bus.Mailbox = (*Bus)(nil)
+
+// Post stores a letter and makes sure that a worker will see it; see [bus.Mailbox]. It tries again until ctx ends or
+// the server refuses for good, each try for at most [Config].AppendTimeout.
+//
+// Tries whose outcome stayed unknown, and posts that are repeated, may store a letter again. A claim that has done
+// one copy drops the others; a copy that another claim meets is handed out as a letter whose turn has ended.
+func (b *Bus) Post(ctx context.Context, l *bus.Letter) error {
+	box, err := b.box(l.Component, l.Session)
+	if err != nil {
+		return fmt.Errorf("post letter: %w", err)
+	}
+
+	if err := subjects.CheckID("turn", l.ID); err != nil {
+		return fmt.Errorf("post letter: %w: %w", bus.ErrInvalid, err)
+	}
+
+	if len(l.Body) > b.info.MaxBody {
+		return fmt.Errorf("post letter %s: body of %d bytes: %w", l.ID, len(l.Body), bus.ErrTooLarge)
+	}
+
+	if err := box.protocol().Post(ctx, l); err != nil {
+		return fmt.Errorf("post letter %s: %w", l.ID, err)
+	}
+
+	return nil
+}
+
+// Peek returns the oldest letter of a mailbox; see [bus.Mailbox]. The leader answers.
+func (b *Bus) Peek(ctx context.Context, component, session string) (*bus.Letter, error) {
+	x, err := b.box(component, session)
+	if err != nil {
+		return nil, fmt.Errorf("peek: %w", err)
+	}
+
+	for from := uint64(1); ; {
+		e, err := x.First(ctx, mailbox.Inbox, from)
+
+		switch {
+		case err != nil:
+			return nil, fmt.Errorf("peek: %w", err)
+		case e.Seq == 0:
+			return nil, nil //nolint:nilnil // no letter is an answer, not a failure
+		case e.Letter != nil:
+			e.Letter.Position = bus.Position{Minor: e.Seq}
+
+			return e.Letter, nil
+		}
+
+		from = e.Seq + 1 // what isn't ours waits for nobody
+	}
+}
+
+// mailboxState is what a bus knows of its workers.
+type mailboxState struct {
+	mu      sync.Mutex
+	closed  bool
+	workers map[*worker]struct{}
+	running sync.WaitGroup
+}
+
+// join makes a worker known, so that Close can end it. It reports whether the bus is open.
+func (s *mailboxState) join(w *worker) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+
+	if s.closed {
+		return false
+	}
+
+	if s.workers == nil {
+		s.workers = map[*worker]struct{}{}
+	}
+
+	s.workers[w] = struct{}{}
+	s.running.Add(1)
+
+	return true
+}
+
+func (s *mailboxState) leave(w *worker) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+
+	delete(s.workers, w)
+	s.running.Done()
+}
+
+// closeGrace is how long Close waits for what serves mailboxes to notice that it was cancelled.
+const closeGrace = 2 * time.Second
+
+// closeMailbox cancels what serves mailboxes and waits until it has returned, but not for long: a serve that doesn't
+// heed its context ends later, with every call of it failing.
+func (b *Bus) closeMailbox(ctx context.Context) {
+	s := &b.mailbox
+	s.mu.Lock()
+	s.closed = true
+
+	for w := range s.workers {
+		w.cancel(bus.ErrClosed)
+	}
+
+	s.mu.Unlock()
+
+	ended := make(chan struct{})
+
+	go func() {
+		defer close(ended)
+		s.running.Wait()
+	}()
+
+	grace := time.NewTimer(closeGrace)
+	defer grace.Stop()
+
+	select {
+	case <-ended:
+	case <-ctx.Done():
+	case <-grace.C:
+	}
+}
+
+// box is one mailbox on the server.
+type box struct {
+	bus                *Bus
+	component, session string
+	inbox, register    string // subjects
+}
+
+func (b *Bus) box(component, session string) (*box, error) {
+	inbox, err := b.ns.Inbox(component, session)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", bus.ErrInvalid, err)
+	}
+
+	register, err := b.ns.Ready(component, session)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", bus.ErrInvalid, err)
+	}
+
+	return &box{bus: b, component: component, session: session, inbox: inbox, register: register}, nil
+}
+
+// protocol is the mailbox's protocol on this server.
+func (x *box) protocol() mailbox.Mailbox { return mailbox.Mailbox{Store: x, Wait: x.wait} }
+
+// wait is the back-off between tries. It also ends when the bus does.
+func (x *box) wait(ctx context.Context, try int) error {
+	if x.bus.isClosing() {
+		return x.bus.closedError()
+	}
+
+	return backoff(ctx, try)
+}

@@ -1,0 +1,202 @@
+package natsbus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/woodwork-go/woodwork/framework/bus"
+	"github.com/woodwork-go/woodwork/framework/bus/natsbus/internal/mailbox"
+)
+
+// What a worker answers to a delivery.
+const (
+	ackDone    = "+ACK"
+	ackNone    = "-NAK"
+	ackWorking = "+WPI"
+)
+
+// settleTimeout bounds the cleaning after a claim that came to its end; what it leaves is cleaned later.
+const settleTimeout = 5 * time.Second
+
+// claim is a worker's hold on a mailbox, for as long as its lease is renewed.
+type claim struct {
+	w        *worker
+	id       uint64 // among the worker's claims
+	inner    *mailbox.Claim
+	ack      string // the subject that renews and ends the delivery
+	began    time.Time
+	until    atomic.Pointer[time.Time] // the end of the lease as far as this process knows
+	released atomic.Bool
+	ctx      context.Context //nolint:containedctx // serve's context, whose end is the end of the claim
+	lose     context.CancelCauseFunc
+}
+
+var _ bus.Claim = (*claim)(nil)
+
+// newClaim begins a claim on a delivery. The server can't have made it before it was asked for, so the lease counts
+// from then; where that is a while ago, the claim is renewed at once.
+func (w *worker) newClaim(ack string, asked time.Time) *claim {
+	c := &claim{w: w, ack: ack, began: time.Now()}
+	until := asked.Add(w.lease)
+	c.until.Store(&until)
+	c.ctx, c.lose = context.WithCancelCause(w.serveCtx)
+	w.leases.add(c)
+
+	if c.began.Sub(asked) > w.lease/(2*renewals) {
+		w.leases.sign(c)
+	}
+
+	return c
+}
+
+// extend makes the lease longer unless it has passed: what has passed others may have by now.
+func (c *claim) extend(until time.Time) {
+	for {
+		have := c.until.Load()
+		if !until.After(*have) || time.Now().After(*have) || c.until.CompareAndSwap(have, &until) {
+			return
+		}
+	}
+}
+
+// expired reports whether the lease has passed, which loses the claim.
+func (c *claim) expired() bool {
+	passed := time.Now().After(*c.until.Load())
+	if passed {
+		c.lose(bus.ErrLost)
+	}
+
+	return passed
+}
+
+// end stops renewing the claim.
+func (c *claim) end() {
+	c.w.leases.remove(c)
+	c.lose(context.Canceled)
+}
+
+// check returns why the claim can't be used any more, or nil.
+func (c *claim) check() error {
+	if c.released.Load() {
+		return fmt.Errorf("released: %w", bus.ErrLost)
+	}
+
+	if c.w.bus.isClosing() {
+		return c.w.bus.closedError()
+	}
+
+	_ = c.expired()
+
+	return context.Cause(c.ctx)
+}
+
+// outcome makes an error of an operation the claim's where that is why it failed.
+func (c *claim) outcome(op string, err error) error {
+	if err == nil {
+		return nil
+	}
+
+	if errors.Is(err, bus.ErrLost) {
+		c.lose(bus.ErrLost)
+	}
+
+	if lost := c.check(); lost != nil {
+		err = lost
+	}
+
+	return fmt.Errorf("%s: %w", op, err)
+}
+
+// Next implements [bus.Claim].
+func (c *claim) Next(ctx context.Context) (*bus.Letter, error) {
+	if err := c.check(); err != nil {
+		return nil, fmt.Errorf("next letter: %w", err)
+	}
+
+	l, err := c.inner.Next(ctx, c.passes())
+	if err != nil {
+		return nil, c.outcome("next letter", err)
+	}
+
+	if l == nil {
+		return nil, nil //nolint:nilnil // no letter is an answer, not a failure
+	}
+
+	if err := c.check(); err != nil { // the read may have taken longer than the lease
+		return nil, fmt.Errorf("next letter: %w", err)
+	}
+
+	return l, nil
+}
+
+// passes reports whether others are to have their turn.
+func (c *claim) passes() bool {
+	return len(c.w.slots) == cap(c.w.slots) &&
+		(c.inner.Finished() >= passAfterLetters || time.Since(c.began) >= passAfter)
+}
+
+// Done implements [bus.Claim].
+func (c *claim) Done(ctx context.Context, l *bus.Letter) error {
+	if err := c.check(); err != nil {
+		return fmt.Errorf("letter done: %w", err)
+	}
+
+	return c.outcome("letter done", c.inner.Done(ctx, l))
+}
+
+// Release implements [bus.Claim]. The register stays scheduled: the server holds the delivery back for the delay.
+func (c *claim) Release(ctx context.Context, delay time.Duration) error {
+	if err := c.check(); err != nil {
+		return fmt.Errorf("release mailbox: %w", err)
+	}
+
+	if c.inner.Over() {
+		return nil
+	}
+
+	answer := ackNone
+	if delay > 0 {
+		answer += ` {"delay":` + strconv.FormatInt(int64(delay), 10) + `}`
+	}
+
+	c.released.Store(true)
+	c.w.leases.remove(c) // a renewal would end the delay
+
+	m := &nats.Msg{Subject: c.ack, Data: []byte(answer)}
+	if _, err := c.w.bus.req.do(ctx, m, c.w.bus.cfg.AppendTimeout); err != nil {
+		return fmt.Errorf("release mailbox: %w", err) // not tried again: by now another worker may have it
+	}
+
+	return nil
+}
+
+// settle ends the delivery of a mailbox that was given back.
+func (c *claim) settle() error {
+	if !c.inner.Over() || c.released.Load() {
+		return nil
+	}
+
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.ctx), settleTimeout)
+	defer cancel()
+
+	if err := c.inner.Settle(ctx); err != nil {
+		return fmt.Errorf("clean register: %w", err)
+	}
+
+	return c.w.bus.acknowledge(c.ack, ackDone)
+}
+
+// acknowledge answers a delivery without waiting. An answer that is lost leaves the entry to another delivery.
+func (b *Bus) acknowledge(subject, answer string) error {
+	if err := b.nc.Publish(subject, []byte(answer)); err != nil {
+		return fmt.Errorf("answer delivery: %w", mapError(err))
+	}
+
+	return nil
+}

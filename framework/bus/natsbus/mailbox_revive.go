@@ -1,0 +1,78 @@
+package natsbus
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"time"
+)
+
+// reviveLeases is how many leases lie between two looks for mailboxes that nobody will be called to, more or less.
+const reviveLeases = 10
+
+// reviveAll looks for mailboxes that nobody will be called to, now and again until ctx ends.
+//
+// nats-server 2.15 forgets a removal when it is killed: that of the last entry in a block of its store that also notes
+// the removal of entries in older blocks. Its consumer remembers that the entry was acknowledged.
+func (w *worker) reviveAll(ctx context.Context) {
+	for {
+		if err := w.revive(ctx); err != nil && ctx.Err() == nil && !w.bus.isClosing() {
+			w.bus.log.Debug().Err(err).Str("component", w.component).Msg("could not look for mailboxes left behind")
+		}
+
+		pause := time.NewTimer(reviveLeases*w.lease/2 + rand.N(reviveLeases*w.lease))
+
+		select {
+		case <-pause.C:
+		case <-ctx.Done():
+			pause.Stop()
+
+			return
+		}
+	}
+}
+
+// revive looks once. It reads no more than the entries that were acknowledged and are still there: few, of mailboxes
+// that are being cleaned or were left behind.
+func (w *worker) revive(ctx context.Context) error {
+	b := w.bus
+
+	filter, err := b.ns.ReadyFilter(w.component)
+	if err != nil {
+		return fmt.Errorf("revive mailboxes: %w", err)
+	}
+
+	try, cancel := context.WithTimeout(ctx, createTimeout)
+	defer cancel()
+
+	c, err := b.js.Consumer(try, b.ns.TurnsStream(), b.ns.Consumer(w.component))
+	if err != nil {
+		return fmt.Errorf("revive mailboxes: %w", err)
+	}
+
+	acked := c.CachedInfo().AckFloor.Stream
+
+	for seq := uint64(1); seq <= acked; {
+		m, err := b.nextMsg(ctx, b.ns.TurnsStream(), filter, seq)
+		if err != nil {
+			return fmt.Errorf("revive mailboxes: %w", err)
+		}
+
+		if m == nil || m.Seq > acked {
+			return nil
+		}
+
+		x, err := b.boxOfRegister(m.Subject)
+		if err != nil {
+			return err
+		}
+
+		if err := x.protocol().Revive(ctx, acked); err != nil {
+			return fmt.Errorf("revive mailbox %s: %w", m.Subject, err)
+		}
+
+		seq = m.Seq + 1
+	}
+
+	return nil
+}

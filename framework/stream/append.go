@@ -1,0 +1,134 @@
+package stream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/woodwork-go/woodwork/framework/bus"
+)
+
+// settle finds out, after the bus reported a conflict, where the frame can go. It returns the entry to append the
+// frame behind, or why that is impossible. last is what the log ends with and is not the frame itself.
+type settle func(f *bus.Frame, last *bus.Entry) (after *bus.Entry, err error)
+
+// append stores a frame of the writer. A slot is held.
+func (w *Writer) append(ctx context.Context, f *bus.Frame) error {
+	ctx, cancel := w.store.limit(ctx)
+	defer cancel()
+	w.mu.Lock()
+	w.cancel = cancel
+	w.mu.Unlock()
+	if err := w.announce(ctx, f); err != nil {
+		return err
+	}
+	e, err := w.store.append(ctx, f, w.tail, w.settle)
+	if err != nil {
+		return err
+	}
+	w.tail, w.begun = e, true
+
+	return nil
+}
+
+// errGaveUp is the cause of a context that ended because a frame took too long.
+var errGaveUp = errors.New("gave up")
+
+// limit bounds all that is done for one frame.
+func (s *Store) limit(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeoutCause(ctx, s.cfg.GiveUp, errGaveUp)
+}
+
+// append stores f behind after and returns it as it was stored: it repeats the append until the bus decided. A slot is
+// held on entry and on return; it is free while append waits.
+//
+//   - nil: stored.
+//   - ErrUnknown: the same frame again. If the first try was stored, the second conflicts and finds it.
+//   - ErrBusy: not a verdict; wait a little.
+//   - ErrFull: wait longer each time.
+//   - ErrConflict: ask what the log ends with.
+//   - anything else is final.
+func (s *Store) append(ctx context.Context, f *bus.Frame, after *bus.Entry, where settle) (*bus.Entry, error) {
+	var past doubt
+	for try := 0; ; try++ {
+		e, err := s.log.Append(ctx, f, after)
+		if err == nil {
+			return e, nil
+		}
+		wait := backoff(try)
+		switch {
+		case errors.Is(err, bus.ErrConflict):
+			e, behind, settled := s.settle(ctx, f, after, where)
+			if e != nil || settled != nil {
+				return e, settled
+			}
+			if behind != after {
+				after, wait, past = behind, 0, doubt{}
+			} else if after != nil && past.over(doubtFor) {
+				return nil, fmt.Errorf("append frame: %w", ErrExpired)
+			}
+		case errors.Is(err, bus.ErrBusy):
+			wait = jitter()
+		case errors.Is(err, bus.ErrUnknown) && try == 0:
+			wait = 0
+		case !passing(ctx, err):
+			return nil, s.gaveUp(ctx, err)
+		}
+		if err := s.yield(ctx, wait, err); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// settle decides a conflict: the frame is stored already (its entry), or it goes behind another entry, or neither is
+// possible. The entry to append behind is after itself when what was read is older than what is known: such a read is
+// not acted upon, unless it stays that way, for then the log is gone.
+func (s *Store) settle(
+	ctx context.Context, f *bus.Frame, after *bus.Entry, where settle,
+) (stored, behind *bus.Entry, err error) {
+	last, err := s.last(ctx, f.ID)
+	switch {
+	case err != nil:
+		return nil, nil, s.gaveUp(ctx, err)
+	case last != nil && last.Same(f):
+		return last, nil, nil
+	case last == nil, after != nil && !before(after.Position, last.Position):
+		return nil, after, nil
+	}
+	behind, err = where(f, last)
+	if err != nil {
+		return nil, nil, fmt.Errorf("append frame: %w", err)
+	}
+
+	return nil, behind, nil
+}
+
+// yield lets another writer have the slot while this one waits before its next try.
+func (s *Store) yield(ctx context.Context, wait time.Duration, reason error) error {
+	if wait == 0 {
+		return nil
+	}
+	s.release()
+	err := s.pause(ctx, wait)
+	s.slots <- struct{}{} // every holder gives its slot back in bounded time
+	if err != nil {
+		return s.gaveUp(ctx, fmt.Errorf("%w: %w", err, reason))
+	}
+
+	return nil
+}
+
+// gaveUp says why an append failed, and that it was tried for long where that is so.
+func (s *Store) gaveUp(ctx context.Context, err error) error {
+	if errors.Is(context.Cause(ctx), errGaveUp) {
+		return fmt.Errorf("append frame: gave up after %v: %w", s.cfg.GiveUp, err)
+	}
+
+	return fmt.Errorf("append frame: %w", err)
+}
+
+// before reports whether position p is earlier in its log than q.
+func before(p, q bus.Position) bool {
+	return p.Major < q.Major || p.Major == q.Major && p.Minor < q.Minor
+}

@@ -1,0 +1,150 @@
+package stream
+
+import (
+	"context"
+	"fmt"
+	"maps"
+
+	"github.com/woodwork-go/woodwork/framework/bus"
+	"github.com/woodwork-go/woodwork/subjects"
+)
+
+// Policy says how an attempt goes on after an earlier one that did not end its stream.
+type Policy int
+
+// The policies.
+const (
+	// Restart replaces the earlier attempt's text from its first chunk on.
+	Restart Policy = iota
+	// Resume keeps the earlier attempt's whole chunks, which [Writer.Partial] returns, and goes on behind them.
+	Resume
+	// Fail ends the stream as failed: OpenWriter returns [EndedError].
+	Fail
+)
+
+// reasonLost is why a stream failed whose writer went away under policy Fail.
+const reasonLost = "instance lost"
+
+// OpenWriter begins an attempt to write a stream. Nothing is stored before the first chunk or the end is: until then
+// an earlier attempt may still write.
+//
+// It fails with [EndedError] when the stream already has its final frame, and with bus.ErrInvalid for ids that can't
+// be used.
+func (s *Store) OpenWriter(ctx context.Context, cfg WriterConfig) (*Writer, error) {
+	if subjects.Reserved(cfg.Info.Stream) {
+		return nil, fmt.Errorf("open writer: stream id %q is reserved: %w", cfg.Info.Stream, bus.ErrInvalid)
+	}
+	if cfg.Info.Type == "" {
+		cfg.Info.Type = bus.Text
+	}
+	id := bus.StreamID{Session: cfg.Session, Stream: cfg.Info.Stream}
+	last, err := s.last(ctx, id)
+	if err != nil {
+		return nil, fmt.Errorf("open writer: %w", err)
+	}
+	w := &Writer{
+		store: s, cfg: cfg, id: id, writer: randomID(), attempt: 1,
+		earlier: last, tail: last, lead: newLead(&s.cfg, cfg.Readers),
+	}
+	if last != nil {
+		if err := w.succeed(ctx, last); err != nil {
+			return nil, fmt.Errorf("open writer: %w", err)
+		}
+	}
+	if err := w.listen(ctx); err != nil {
+		return nil, fmt.Errorf("open writer: %w", err)
+	}
+
+	return w, nil
+}
+
+// succeed makes w the attempt after the one that wrote last.
+func (w *Writer) succeed(ctx context.Context, last *bus.Entry) error {
+	if last.State.Final() {
+		return &EndedError{End: endOf(&last.Frame)}
+	}
+	if last.Attempt >= bus.MaxAttempt {
+		return fmt.Errorf("%d attempts: %w", last.Attempt, bus.ErrInvalid)
+	}
+	w.attempt = last.Attempt + 1
+	if w.cfg.Policy == Restart {
+		return nil
+	}
+	w.window.first = last.End().Index
+	w.resumes = w.window.first
+	if w.cfg.Policy == Resume {
+		return nil
+	}
+	if err := w.Fail(ctx, reasonLost); err != nil {
+		return err
+	}
+
+	return &EndedError{End: End{State: bus.Failed, Reason: reasonLost}}
+}
+
+// Partial returns the chunks of earlier attempts that stay visible under policy Resume: the attempt goes on behind
+// them. Under Restart there are none.
+func (w *Writer) Partial(ctx context.Context) ([]Chunk, error) {
+	if w.cfg.Policy != Resume || w.earlier == nil {
+		return nil, nil
+	}
+	chunks, err := w.store.visible(ctx, w.earlier)
+	if err != nil {
+		return nil, fmt.Errorf("read partial output: %w", err)
+	}
+
+	return chunks[:min(uint64(len(chunks)), w.resumesAt())], nil
+}
+
+// Rewind makes an attempt under policy Resume keep only the first n chunks of Partial and go on behind those; readers
+// are told that the others were superseded when the first frame is stored. Rewind(0) starts over. It must come before
+// the first Send and before the end, and there must be n chunks to keep; otherwise it fails with bus.ErrInvalid.
+func (w *Writer) Rewind(n uint64) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.end != nil || w.window.next() != w.resumes {
+		return fmt.Errorf("rewind: the attempt has begun to write: %w", bus.ErrInvalid)
+	}
+	if n > w.resumes {
+		return fmt.Errorf("rewind: %d chunks are there to keep, not %d: %w", w.resumes, n, bus.ErrInvalid)
+	}
+	w.window.first, w.resumes = n, n
+
+	return nil
+}
+
+// resumesAt returns how many chunks of earlier attempts stay.
+func (w *Writer) resumesAt() uint64 {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+
+	return w.resumes
+}
+
+// markBegin makes f the first frame of its attempt if it is. Only the first frame carries the trace: there is one span
+// for a stream, not one for each chunk.
+func (w *Writer) markBegin(f *bus.Frame) {
+	if w.begun {
+		return
+	}
+	f.Begin = true
+	f.Trace = maps.Clone(w.cfg.Trace)
+	if w.tail != nil {
+		f.After = w.tail.End()
+	}
+}
+
+// settle decides where a frame goes after a conflict with last, a newer entry than the one this writer stood behind.
+// Only the first frame of an attempt may move: behind what the attempt before wrote meanwhile. Its First stays, for
+// the text it continues is the one that the attempt was opened with.
+func (w *Writer) settle(f *bus.Frame, last *bus.Entry) (*bus.Entry, error) {
+	switch {
+	case w.begun || last.Attempt >= w.attempt:
+		return nil, ErrFenced
+	case last.State.Final():
+		return nil, &EndedError{End: endOf(&last.Frame)}
+	}
+	f.After = last.End()
+
+	return last, nil
+}

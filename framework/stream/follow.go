@@ -1,0 +1,226 @@
+package stream
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+
+	"github.com/woodwork-go/woodwork/framework/bus"
+)
+
+// FollowConfig names a session and says what of it is wanted.
+type FollowConfig struct {
+	// Session is the session; it need not exist yet. Required.
+	Session string
+	// From is where to begin. Defaults to the session's beginning.
+	From SessionCursor
+	// New begins with what is announced after Follow returned, whatever From says. Defaults to false.
+	New bool
+	// Targets selects the streams by the component that they are meant for. Defaults to "" and "output": what is
+	// meant for the user.
+	Targets []string
+	// All selects every stream that the timeline lists, whatever Targets says. Defaults to false.
+	All bool
+	// Turn narrows that down to the streams of one turn and of those that follow from it; the others are not read.
+	// Defaults to every turn.
+	Turn string
+}
+
+// selects reports whether a stream is wanted.
+func (c *FollowConfig) selects(info *Info) bool {
+	if c.Turn != "" && info.Root != c.Turn && info.Turn != c.Turn {
+		return false
+	}
+	if c.All {
+		return true
+	}
+	if c.Targets == nil {
+		return info.Target == "" || info.Target == "output"
+	}
+
+	return slices.Contains(c.Targets, info.Target)
+}
+
+// SessionEvent is an event of one of a session's streams.
+type SessionEvent struct {
+	// Info says which stream it is.
+	Info Info
+	// Event is what happened; its kind may also be [KindOpened].
+	Event Event
+	// Cursor is the place behind the event: a follower that begins there goes on with the next one.
+	Cursor SessionCursor
+}
+
+// Follower reads a session: its streams one after the other, each from its opening to its end, in the order in which
+// they were announced. One goroutine at a time may call Next.
+type Follower struct {
+	store    *Store
+	cfg      FollowConfig
+	timeline *Reader
+
+	position uint64
+	info     Info
+	wanted   bool    // the announced stream is to be read next
+	stream   *Reader // nil between streams
+	opened   bool    // its opening was reported
+}
+
+// Follow opens a follower. Whoever opens it must close it.
+func (s *Store) Follow(ctx context.Context, cfg FollowConfig) (*Follower, error) {
+	from, err := s.begin(ctx, &cfg)
+	if err != nil {
+		return nil, fmt.Errorf("follow session: %w", err)
+	}
+	r, err := s.OpenReader(ctx, timelineID(cfg.Session), from)
+	if err != nil {
+		return nil, fmt.Errorf("follow session: %w", err)
+	}
+	r.anyHead = true
+
+	return &Follower{store: s, cfg: cfg, timeline: r}, nil
+}
+
+// begin returns where in the timeline a follower begins.
+func (s *Store) begin(ctx context.Context, cfg *FollowConfig) (bus.Cursor, error) {
+	switch {
+	case cfg.New:
+		cfg.From = SessionCursor{}
+
+		return s.End(ctx, timelineID(cfg.Session))
+	case cfg.From.Position > 1:
+		return bus.Cursor{Attempt: 1, Index: cfg.From.Position - 1}, nil
+	default:
+		return bus.Cursor{}, nil
+	}
+}
+
+// Close ends the follower. It is idempotent, and must not be called while Next runs: end Next by its context.
+func (f *Follower) Close() {
+	f.timeline.Close()
+	f.leave()
+}
+
+// leave ends the reading of the present stream.
+func (f *Follower) leave() {
+	if f.stream != nil {
+		f.stream.Close()
+		f.stream = nil
+	}
+}
+
+// Next returns the next event of the session and waits for it. A session has no end, so it never returns io.EOF.
+// Errors are those of [Reader.Next].
+func (f *Follower) Next(ctx context.Context) (SessionEvent, error) {
+	for {
+		ev, err := f.step(ctx)
+		if err != nil {
+			return SessionEvent{}, fmt.Errorf("follow session: %w", err)
+		}
+		if ev.Kind != 0 {
+			cursor := SessionCursor{Position: f.position, Cursor: ev.Cursor}
+
+			return SessionEvent{Info: f.info, Event: ev, Cursor: cursor}, nil
+		}
+	}
+}
+
+// step goes on until the next event, or to or from the next stream without one.
+func (f *Follower) step(ctx context.Context) (Event, error) {
+	switch {
+	case f.stream == nil && !f.wanted:
+		return Event{}, f.announcement(ctx)
+	case f.stream == nil:
+		return Event{}, f.open(ctx)
+	case !f.opened:
+		return f.begin(ctx)
+	}
+	ev, err := f.stream.Next(ctx)
+	if errors.Is(err, io.EOF) {
+		f.leave()
+
+		return Event{}, nil
+	}
+
+	return ev, err
+}
+
+// begin reports the stream's opening, or leaves it if the announcement is not confirmed.
+func (f *Follower) begin(ctx context.Context) (Event, error) {
+	confirmed, err := f.confirm(ctx)
+	if err != nil {
+		return Event{}, err
+	}
+	if !confirmed {
+		f.leave()
+
+		return Event{}, nil
+	}
+	f.opened = true
+
+	return Event{Kind: KindOpened}, nil
+}
+
+// announcement waits for the next one.
+func (f *Follower) announcement(ctx context.Context) error {
+	ev, err := f.timeline.Next(ctx)
+	if err != nil {
+		return err
+	}
+	if ev.Kind != KindChunk {
+		return fmt.Errorf("the timeline holds more than announcements: %w", bus.ErrCorrupt)
+	}
+	f.position = ev.Chunk.Index + 1
+	f.info = Info{}
+	if err := json.Unmarshal(ev.Chunk.Data, &f.info); err != nil {
+		return fmt.Errorf("announcement %d: %w: %w", f.position, bus.ErrCorrupt, err)
+	}
+	f.wanted = f.cfg.selects(&f.info)
+
+	return nil
+}
+
+// open opens the announced stream, where the follower begins if that is within it.
+func (f *Follower) open(ctx context.Context) error {
+	var from bus.Cursor
+	f.opened = f.position == f.cfg.From.Position
+	if f.opened {
+		from = f.cfg.From.Cursor
+	}
+	r, err := f.store.OpenReader(ctx, bus.StreamID{Session: f.cfg.Session, Stream: f.info.Stream}, from)
+	if err != nil {
+		return err
+	}
+	f.stream, f.wanted = r, false
+
+	return nil
+}
+
+// confirm waits for the stream's first frame and reports whether it belongs to this announcement. If there is none
+// for so long that its writer must have given up, it does not: whoever begins the stream later announces it again.
+func (f *Follower) confirm(ctx context.Context) (bool, error) {
+	const patience = 2
+
+	limited, cancel := context.WithTimeoutCause(ctx, patience*f.store.cfg.GiveUp, errGaveUp)
+	defer cancel()
+	announced, err := f.stream.announced(limited)
+	if errors.Is(err, errGaveUp) && ctx.Err() == nil {
+		return false, nil
+	}
+
+	return announced == strconv.FormatUint(f.position, 10), err
+}
+
+// announced waits for the first frame and returns the position at which it says that the stream was announced.
+func (r *Reader) announced(ctx context.Context) (string, error) {
+	for !r.merge.begun {
+		if err := r.step(ctx); err != nil {
+			return "", err
+		}
+	}
+
+	return r.merge.timeline, nil
+}

@@ -1,0 +1,132 @@
+package stream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/woodwork-go/woodwork/framework/bus"
+	"github.com/woodwork-go/woodwork/subjects"
+)
+
+// Share appends one chunk of JSON to a log of a session that any number of writers share, and returns its index. It
+// returns after the bus stored it. The log has no end and one attempt; a [Reader] reads it as any stream.
+//
+// It fails with [ErrClosed], with bus.ErrInvalid for ids that can't be used, or with the bus's error; when the outcome
+// is unknown, repeating it may store the chunk twice.
+func (s *Store) Share(ctx context.Context, id bus.StreamID, body []byte) (uint64, error) {
+	if id.Stream == subjects.Timeline {
+		return 0, fmt.Errorf("append to shared log: stream id %q is reserved: %w", id.Stream, bus.ErrInvalid)
+	}
+	ctx, cancel := s.limit(ctx)
+	defer cancel()
+	if err := s.acquire(ctx); err != nil {
+		return 0, fmt.Errorf("append to shared log: %w", err)
+	}
+	defer s.release()
+	index, err := s.share(ctx, id, body)
+	if err != nil {
+		return 0, fmt.Errorf("append to shared log: %w", err)
+	}
+
+	return index, nil
+}
+
+// Shared returns what a shared log holds now, as the authority for writes sees it.
+func (s *Store) Shared(ctx context.Context, id bus.StreamID) ([]Chunk, error) {
+	last, err := s.last(ctx, id)
+	if err != nil || last == nil {
+		return nil, err
+	}
+	chunks, err := s.visible(ctx, last)
+	if err != nil && !errors.Is(err, ErrExpired) {
+		return nil, fmt.Errorf("read shared log: %w", err)
+	}
+
+	return chunks, nil
+}
+
+// End returns the cursor behind the last chunk that a log holds, as the authority for writes sees it; zero when it
+// holds none.
+func (s *Store) End(ctx context.Context, id bus.StreamID) (bus.Cursor, error) {
+	last, err := s.last(ctx, id)
+	if err != nil || last == nil {
+		return bus.Cursor{}, err
+	}
+
+	return last.End(), nil
+}
+
+// share appends to a shared log. A conflict means: behind the other writer. A slot is held.
+func (s *Store) share(ctx context.Context, id bus.StreamID, body []byte) (uint64, error) {
+	unlock, err := s.lockShared(ctx, id)
+	if err != nil {
+		return 0, err
+	}
+	defer unlock()
+	last, err := s.last(ctx, id)
+	if err != nil {
+		return 0, fmt.Errorf("read the end of %s: %w", id, err)
+	}
+	f := &bus.Frame{ID: id, Attempt: 1, Writer: randomID(), Type: bus.JSON, Lengths: []int{len(body)}, Body: body}
+	f.Begin = last == nil
+	if last != nil {
+		f.First = last.End().Index
+	}
+	e, err := s.append(ctx, f, last, func(f *bus.Frame, last *bus.Entry) (*bus.Entry, error) {
+		f.Begin, f.First = false, last.End().Index
+
+		return last, nil
+	})
+	if err != nil {
+		return 0, err
+	}
+
+	return e.First, nil
+}
+
+// sharedLock lets one writer of the process at a time append to a log that many write.
+type sharedLock struct {
+	held  chan struct{}
+	users int // guarded by the store's lock
+}
+
+// lockShared waits for a log and returns how to give it back. A slot is held on entry and on return, but not while it
+// waits: the one that has the log gives its slot away between two tries and must get one again.
+func (s *Store) lockShared(ctx context.Context, id bus.StreamID) (unlock func(), err error) {
+	s.mu.Lock()
+	l := s.shared[id]
+	if l == nil {
+		l = &sharedLock{held: make(chan struct{}, 1)}
+		s.shared[id] = l
+	}
+	l.users++
+	s.mu.Unlock()
+	leave := func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		l.users--
+		if l.users == 0 {
+			delete(s.shared, id)
+		}
+	}
+	unlock = func() { <-l.held; leave() }
+	select {
+	case l.held <- struct{}{}:
+		return unlock, nil
+	default:
+	}
+	s.release()
+	defer func() { s.slots <- struct{}{} }() // who holds a slot never waits for a log, so there will be one
+	select {
+	case l.held <- struct{}{}:
+		return unlock, nil
+	case <-s.closing:
+		err = ErrClosed
+	case <-ctx.Done():
+		err = context.Cause(ctx)
+	}
+	leave()
+
+	return nil, err
+}

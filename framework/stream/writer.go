@@ -1,0 +1,260 @@
+package stream
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"sync"
+	"time"
+
+	"github.com/woodwork-go/woodwork/framework/bus"
+)
+
+// Info says what a stream is. It is what the session's timeline tells of it.
+type Info struct {
+	// Stream is the stream's id within its session.
+	Stream string `json:"stream"`
+	// Component is the one that writes the stream.
+	Component string `json:"component,omitempty"`
+	// Target is the component that reads it; empty or "output" stands for the user.
+	Target string `json:"target,omitempty"`
+	// Turn is the turn that the stream answers, or is.
+	Turn string `json:"turn,omitempty"`
+	// Root is the turn that everything began with.
+	Root string `json:"root,omitempty"`
+	// Type is what the chunks are. Defaults to text.
+	Type bus.DataType `json:"type,omitempty"`
+}
+
+// WriterConfig names a stream and says how to go on when an earlier attempt wrote to it.
+type WriterConfig struct {
+	// Session is the session that the stream belongs to. Required.
+	Session string
+	// Info describes the stream; its Stream is required.
+	Info Info
+	// Policy says what becomes of an earlier attempt's text. Defaults to Restart.
+	Policy Policy
+	// Trace is the W3C trace context ("traceparent", "tracestate") that travels with the attempt. Defaults to none.
+	Trace map[string]string
+	// Readers are the components that the stream is assigned to: Send doesn't get further ahead of the slowest of them
+	// than [Config].AheadChunks and AheadBytes. They open it with [Store.OpenAssigned]. Defaults to none.
+	Readers []string
+	// Unlisted keeps the stream out of the session's timeline. Defaults to false.
+	Unlisted bool
+}
+
+// Writer appends chunks to a stream as one attempt. Its methods may be called concurrently; chunks are stored in the
+// order of the calls to Send. Whoever opens a writer must end it with Close, Fail or Cancel, or leave it with
+// Abandon.
+//
+// A writer that has nothing to store holds no goroutine and no timer.
+type Writer struct {
+	store   *Store
+	cfg     WriterConfig
+	id      bus.StreamID
+	writer  string
+	attempt uint32
+	earlier *bus.Entry // where the log ended when the writer was opened
+
+	// These belong to the goroutine that flushes; there is at most one.
+	tail  *bus.Entry // last entry of the log as this writer knows it
+	begun bool       // an append of this attempt was stored
+
+	mu       sync.Mutex
+	window   window
+	lead     *lead  // nil without assigned readers
+	resumes  uint64 // how many chunks of earlier attempts stay
+	end      *End
+	meta     map[string]string
+	ended    bool // the final frame is stored
+	flushing bool
+	cancel   context.CancelFunc // ends the append in flight; nil before the first
+	err      error              // why nothing more can be stored
+	changed  chan struct{}      // closed when something above changes; nil while nobody waits
+}
+
+// ID returns the stream that the writer writes to.
+func (w *Writer) ID() bus.StreamID { return w.id }
+
+// Attempt returns the number of the attempt, counted from 1.
+func (w *Writer) Attempt() int { return int(w.attempt) }
+
+// Next returns the index that the next chunk will have.
+func (w *Writer) Next() uint64 {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+
+	return w.window.next()
+}
+
+// Send takes one chunk, copies it, and returns as soon as it fits into the window: it may not be stored yet. It
+// blocks while the window is full, while all writers together hold too much, and while the writer is too far ahead of
+// the readers that the stream is assigned to. Flush or Close say whether everything was stored.
+//
+// It fails with a [TooLargeError], with [EndedError] after the writer was closed, with ctx's error when it did not
+// fit in the meantime, or with the reason why an earlier chunk could not be stored ([ErrFenced], [ErrExpired], or the bus's
+// error); that one stays.
+func (w *Writer) Send(ctx context.Context, data []byte) error { return w.send(ctx, data, true) }
+
+// TrySend is Send for callers that prefer not to wait: it fails with [ErrBackpressure] at once where Send would block,
+// and the chunk was not taken.
+func (w *Writer) TrySend(ctx context.Context, data []byte) error { return w.send(ctx, data, false) }
+
+func (w *Writer) send(ctx context.Context, data []byte, patient bool) error {
+	if limit := w.store.cfg.MaxChunk; len(data) > limit {
+		return &TooLargeError{Size: len(data), Max: limit}
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if err := w.room(ctx, len(data), patient); err != nil {
+		return fmt.Errorf("send chunk: %w", err)
+	}
+	if w.end != nil {
+		return fmt.Errorf("send chunk: %w", &EndedError{End: *w.end})
+	}
+	w.window.add(data)
+	w.store.held.Add(int64(len(data)))
+	if w.lead != nil {
+		w.lead.add(len(data))
+	}
+
+	return w.flushLocked(ctx)
+}
+
+// SetMeta sets a small fact about the stream, such as token usage, that travels in the final frame. It has no effect
+// after Close, Fail or Cancel. The key "timeline" is reserved and ignored.
+func (w *Writer) SetMeta(key, value string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if key == metaTimeline || w.end != nil {
+		return
+	}
+	if w.meta == nil {
+		w.meta = make(map[string]string)
+	}
+	w.meta[key] = value
+}
+
+// Flush returns nil after the bus stored every chunk that was sent before.
+func (w *Writer) Flush(ctx context.Context) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	target := w.window.next()
+	if err := w.await(ctx, func() bool { return w.window.first >= target }); err != nil {
+		return fmt.Errorf("flush: %w", err)
+	}
+
+	return nil
+}
+
+// Close ends the stream as completed. It returns nil after the bus stored all of it. It may be repeated, for example
+// after ctx ended before the bus answered; storing goes on meanwhile. After Fail or Cancel it returns [EndedError].
+func (w *Writer) Close(ctx context.Context) error { return w.finish(ctx, End{State: bus.Completed}) }
+
+// Fail ends the stream as failed, with a reason for people. What was sent before stays readable. Otherwise like Close.
+func (w *Writer) Fail(ctx context.Context, reason string) error {
+	return w.finish(ctx, End{State: bus.Failed, Reason: reason})
+}
+
+// Cancel ends the stream as cancelled. Otherwise like Fail.
+func (w *Writer) Cancel(ctx context.Context, reason string) error {
+	return w.finish(ctx, End{State: bus.Cancelled, Reason: reason})
+}
+
+// Abandon leaves the stream without an end, so that a later attempt can go on. Chunks that are not stored yet are
+// dropped. Every later call fails with [ErrClosed]. It does not wait.
+func (w *Writer) Abandon() {
+	defer w.unlisten()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.ended {
+		return
+	}
+	w.breakLocked(ErrClosed)
+	if w.cancel != nil {
+		w.cancel()
+	}
+}
+
+// finish sets the end, once, and waits until it is stored.
+func (w *Writer) finish(ctx context.Context, end End) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.end != nil && w.end.State != end.State {
+		return fmt.Errorf("end stream: %w", &EndedError{End: *w.end})
+	}
+	if w.end == nil && w.err == nil {
+		end.Meta = maps.Clone(w.meta)
+		w.end = &end
+		w.signalLocked()
+		if err := w.flushLocked(ctx); err != nil {
+			return err
+		}
+	}
+	if err := w.await(ctx, func() bool { return w.ended }); err != nil {
+		return fmt.Errorf("end stream: %w", err)
+	}
+
+	return nil
+}
+
+// await waits, with the lock held on entry and return, until ready, the writer is broken, or ctx ends.
+func (w *Writer) await(ctx context.Context, ready func() bool) error {
+	for {
+		if w.err != nil {
+			return w.err
+		}
+		if ready() {
+			return nil
+		}
+		if err := w.sleep(ctx, 0); err != nil {
+			return err
+		}
+	}
+}
+
+// sleep lets go of the lock until something changes or ctx ends; with a positive duration also when that is over or
+// the store closes.
+func (w *Writer) sleep(ctx context.Context, most time.Duration) error {
+	if w.changed == nil {
+		w.changed = make(chan struct{})
+	}
+	changed := w.changed
+	w.mu.Unlock()
+	defer w.mu.Lock()
+	var over <-chan time.Time
+	var closing <-chan struct{}
+	if most > 0 {
+		timer := time.NewTimer(most)
+		defer timer.Stop()
+		over, closing = timer.C, w.store.closing
+	}
+	select {
+	case <-changed:
+	case <-over:
+	case <-closing:
+		return ErrClosed
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+
+	return nil
+}
+
+// signalLocked wakes everyone in await.
+func (w *Writer) signalLocked() {
+	if w.changed != nil {
+		close(w.changed)
+		w.changed = nil
+	}
+}
+
+// breakLocked makes every later call fail with err. The first reason stays.
+func (w *Writer) breakLocked(err error) {
+	if w.err == nil {
+		w.err = err
+		w.store.held.Add(-int64(len(w.window.bytes)))
+		w.window.drop()
+	}
+	w.signalLocked()
+}

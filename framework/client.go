@@ -1,0 +1,262 @@
+package framework
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+
+	"github.com/rs/zerolog"
+
+	"github.com/woodwork-go/woodwork/framework/bus"
+	"github.com/woodwork-go/woodwork/framework/bus/dial"
+	"github.com/woodwork-go/woodwork/framework/session"
+	"github.com/woodwork-go/woodwork/framework/stream"
+	"github.com/woodwork-go/woodwork/framework/turn"
+	"github.com/woodwork-go/woodwork/subjects"
+)
+
+// Client posts turns and follows the answers. It is what edges and programs outside a pipeline use. All methods may be
+// called concurrently.
+type Client struct {
+	bus   bus.Bus
+	store *stream.Store
+	log   zerolog.Logger
+	owned bool
+}
+
+// Connect opens the bus that cfg names and returns a client on it. It returns a [bus.DialError] when the bus can't be
+// opened. Once it is open, lost connections are restored by the bus for ever.
+func Connect(ctx context.Context, cfg Config) (*Client, error) {
+	b, owned := cfg.Bus, false
+
+	if b == nil {
+		var err error
+
+		b, err = dial.Open(ctx, cfg.URL, dial.Config{NATS: cfg.natsConfig()})
+		if err != nil {
+			return nil, err //nolint:wrapcheck // a DialError says all there is to say
+		}
+
+		owned = true
+	}
+
+	return &Client{bus: b, owned: owned, log: cfg.Logger, store: stream.NewStore(b, b.Info(), cfg.Stream)}, nil
+}
+
+// Close flushes what was sent and closes the bus, unless it was given to Connect open. It is idempotent.
+func (c *Client) Close(ctx context.Context) error {
+	c.store.Close()
+
+	if !c.owned {
+		return nil
+	}
+
+	if err := c.bus.Close(ctx); err != nil {
+		return fmt.Errorf("close bus: %w", err)
+	}
+
+	return nil
+}
+
+// Info says which bus the client uses and what it promises.
+func (c *Client) Info() bus.Info { return c.bus.Info() }
+
+// Log is the process's logger.
+func (c *Client) Log() zerolog.Logger { return c.log }
+
+// Post says what a turn is for. Session and Component are required.
+type Post struct {
+	// Session the turn happens in, an id. Required; for ids of other systems see subjects.Encode.
+	Session string
+	// Component that gets the turn. Required.
+	Component string
+	// ID of the turn, an id that is unique in the session. Posting twice with one ID posts once. Defaults to a random
+	// one.
+	ID string
+	// From names who posts, for the record. Defaults to "input".
+	From string
+	// Type of the input's chunks. Defaults to text.
+	Type bus.DataType
+	// Trace is the W3C trace context to go with the turn. Defaults to none.
+	Trace map[string]string
+	// Policy says what becomes of the session's earlier turns. Defaults to Queue.
+	Policy PostPolicy
+}
+
+// Ref names a posted turn.
+type Ref struct {
+	Session string `json:"session"`
+	// Turn is the id of the turn and of its input stream.
+	Turn string `json:"turn"`
+}
+
+// Post posts a turn whose input is data, as one chunk. It returns after the bus stored both, in its durability class.
+// After an error the turn may or may not have been posted; repeat it with the same Post.ID to be sure. After
+// [ErrSessionBusy] it has not been posted.
+func (c *Client) Post(ctx context.Context, p Post, data []byte) (Ref, error) {
+	p, err := p.withDefaults()
+	if err != nil {
+		return Ref{}, err
+	}
+
+	if err := c.admit(ctx, p); err != nil {
+		return Ref{}, fmt.Errorf("post turn: %w", err)
+	}
+
+	if err := c.writeInput(ctx, p, data); err != nil {
+		return Ref{}, fmt.Errorf("post turn: %w", err)
+	}
+
+	return p.ref(), c.postTurn(ctx, p)
+}
+
+// writeInput stores the whole input. An input that an earlier call with the same ID has completed is kept.
+func (c *Client) writeInput(ctx context.Context, p Post, data []byte) error {
+	var ended *stream.EndedError
+
+	w, err := c.openInput(ctx, p, nil) // all of it is stored at once, however late the turn runs
+	if errors.As(err, &ended) && ended.End.State == bus.Completed {
+		return nil
+	}
+
+	if err != nil {
+		return err
+	}
+
+	if err := w.Send(ctx, data); err != nil {
+		w.Abandon()
+
+		return fmt.Errorf("send input: %w", err)
+	}
+
+	if err := w.Close(ctx); err != nil {
+		return fmt.Errorf("store input: %w", err)
+	}
+
+	return nil
+}
+
+// Open posts a turn at once and returns the writer of its input, so that the component can begin while the input is
+// still arriving. The caller sends the chunks and then calls Close, or Fail when the input broke off. It returns
+// [ErrSessionBusy] as Post does. The writer's Send blocks while it is a window ahead of the component, also while that
+// is busy with earlier turns of the session.
+func (c *Client) Open(ctx context.Context, p Post) (*stream.Writer, Ref, error) {
+	p, err := p.withDefaults()
+	if err != nil {
+		return nil, Ref{}, err
+	}
+
+	if err := c.admit(ctx, p); err != nil {
+		return nil, Ref{}, fmt.Errorf("open turn: %w", err)
+	}
+
+	w, err := c.openInput(ctx, p, []string{p.Component})
+	if err != nil {
+		return nil, Ref{}, fmt.Errorf("open turn: %w", err)
+	}
+
+	if err := c.postTurn(ctx, p); err != nil {
+		w.Abandon()
+
+		return nil, Ref{}, err
+	}
+
+	return w, p.ref(), nil
+}
+
+// Cancel cancels a turn and everything that follows from it: handlers' contexts end, and every stream of the turn ends
+// as cancelled with the text that it has, for the reason given. A Ref without a turn cancels every turn that was
+// posted to the session before. It returns after the bus stored the event; the turns end soon after, also those that
+// have not begun. A turn that is done stays as it is.
+func (c *Client) Cancel(ctx context.Context, ref Ref, reason string) error {
+	if err := errors.Join(subjects.CheckID("session", ref.Session), checkOptional("turn", ref.Turn)); err != nil {
+		return fmt.Errorf("cancel: %w", err)
+	}
+
+	if _, err := session.Post(ctx, c.store, ref.Session, session.Cancel{Root: ref.Turn, Reason: reason}); err != nil {
+		return fmt.Errorf("cancel: %w", err)
+	}
+
+	return nil
+}
+
+func checkOptional(what, id string) error {
+	if id == "" {
+		return nil
+	}
+
+	return subjects.CheckID(what, id)
+}
+
+// Follow follows a session's timeline: the streams meant for the user, one after the other, from a cursor on.
+func (c *Client) Follow(ctx context.Context, cfg stream.FollowConfig) (*stream.Follower, error) {
+	f, err := c.store.Follow(ctx, cfg)
+	if err != nil {
+		return nil, fmt.Errorf("follow session %s: %w", cfg.Session, err)
+	}
+
+	return f, nil
+}
+
+// Session returns a component's state in a session, for a program that acts for the component.
+func (c *Client) Session(session, component string) *Session {
+	return &Session{ID: session, component: component, kv: c.bus}
+}
+
+func (c *Client) openInput(ctx context.Context, p Post, readers []string) (*stream.Writer, error) {
+	w, err := c.store.OpenWriter(ctx, stream.WriterConfig{
+		Session: p.Session,
+		Info: stream.Info{
+			Stream: p.ID, Component: p.From, Target: p.Component, Turn: p.ID, Root: p.ID, Type: p.Type,
+		},
+		Trace: p.Trace, Readers: readers,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("open input: %w", err)
+	}
+
+	return w, nil
+}
+
+func (c *Client) postTurn(ctx context.Context, p Post) error {
+	mark, err := c.mark(ctx, p)
+	if err != nil {
+		return fmt.Errorf("post: %w", err)
+	}
+
+	r := turn.Record{ID: p.ID, Session: p.Session, Component: p.Component, Root: p.ID, From: p.From, Mark: mark}
+	if err := turn.Post(ctx, c.bus, r, p.Trace); err != nil {
+		return fmt.Errorf("post: %w", err)
+	}
+
+	return nil
+}
+
+func (p Post) ref() Ref { return Ref{Session: p.Session, Turn: p.ID} }
+
+func (p Post) withDefaults() (Post, error) {
+	if p.ID == "" {
+		p.ID = rand.Text()
+	}
+
+	if p.From == "" {
+		p.From = "input"
+	}
+
+	if p.Type == "" {
+		p.Type = bus.Text
+	}
+
+	err := errors.Join(
+		subjects.CheckID("session", p.Session), subjects.CheckID("component", p.Component), subjects.CheckID("turn", p.ID))
+	if err == nil && (subjects.Reserved(p.Session) || subjects.Reserved(p.ID)) {
+		err = fmt.Errorf("ids that begin with \"_\" are reserved: %w", subjects.ErrInvalid)
+	}
+
+	if err != nil {
+		return p, fmt.Errorf("post turn: %w", err)
+	}
+
+	return p, nil
+}

@@ -1,0 +1,74 @@
+package framework
+
+import (
+	"net"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/woodwork-go/woodwork/framework/bus"
+	"github.com/woodwork-go/woodwork/framework/bus/natsbus"
+	"github.com/woodwork-go/woodwork/framework/stream"
+)
+
+// Config says which bus a process uses and how it runs. The zero value works: it is a bus at
+// nats://127.0.0.1:4222 without credentials. [Main] fills it from flags, then the environment, then the NATS context.
+type Config struct {
+	// URL of the bus. Defaults to that of the NATS context, else to nats://127.0.0.1:4222.
+	URL string
+	// Context is the name of a NATS context (as the nats command line stores them). Defaults to none.
+	Context string
+	// Creds is the path of a NATS credentials file. Defaults to none.
+	Creds string
+	// User and Password, or a token as User alone. Password alone is that of the user whom the NATS context names.
+	// Defaults to none.
+	User     string
+	Password string
+	// NKey is the path of a file with an NKey seed. Defaults to none.
+	NKey string
+	// CA, Cert and Key are paths of PEM files for TLS. Defaults to the system's authorities and no client certificate.
+	CA   string
+	Cert string
+	Key  string
+
+	// App is the application's namespace on the bus; applications don't see each other. Defaults to "default".
+	App string
+	// Shards is over how many logs the sessions are spread; choose it once per deployment. Defaults to 4.
+	Shards int
+	// Replicas of what is stored. Defaults to 3 on a cluster of three or more servers, else to 1.
+	Replicas int
+	// Synced says that the servers sync to disk before they acknowledge; they don't tell it themselves. Defaults to
+	// false.
+	Synced bool
+
+	// Bus is an open bus to use instead of opening one; it is not closed with the client. Defaults to none.
+	Bus bus.Bus
+	// InProcess is a server in this process to connect to instead of a URL. Defaults to none.
+	InProcess interface{ InProcessConn() (net.Conn, error) }
+	// Stream tunes writers and readers. Defaults to the values of stream.Config.
+	Stream stream.Config
+
+	// Health is the address of the health endpoint, such as "127.0.0.1:8090". Defaults to none.
+	Health string
+	// Drain is how long running turns may go on after the process was told to end; then other instances take them.
+	// Defaults to 20 s; -1 hands them over at once.
+	Drain time.Duration
+	// Logger of the process. Defaults to none.
+	Logger zerolog.Logger
+	// Name tells this process from others on the broker, for operators. Defaults to the service's name.
+	Name string
+}
+
+func (c *Config) natsConfig() natsbus.Config {
+	user, token := c.User, ""
+	if c.Password == "" {
+		user, token = "", c.User
+	}
+
+	return natsbus.Config{
+		Context: c.Context, Creds: c.Creds, User: user, Password: c.Password, Token: token, NKey: c.NKey,
+		CA: c.CA, Cert: c.Cert, Key: c.Key,
+		App: c.App, Shards: c.Shards, Replicas: c.Replicas, Synced: c.Synced,
+		Name: c.Name, InProcess: c.InProcess, Logger: c.Logger,
+	}
+}

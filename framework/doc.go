@@ -1,0 +1,14 @@
+// Package framework is what a service author uses: a [Service] with a [Handler], run by [Main].
+//
+// A user's words become the input stream of a turn. The framework delivers the turn to one instance of the component,
+// at least once and in order within the session; the handler reads turn.Input chunk by chunk and sends chunks to
+// turn.Output while the input may still be growing. What it sends is stored, fenced and visible to every reader at
+// once. When the handler returns nil the output is ended and the turn is done; when the instance dies, another one
+// executes the turn again and every reader is told what was superseded.
+//
+// Programs outside a pipeline use a [Client]: it posts turns and follows the answers of a session.
+//
+// File map: service.go and turn.go what a component is and sees; client.go the outside view; session.go a component's
+// state in a session; config.go and flags.go settings; main.go and run.go the life of a process; health.go its health
+// endpoint.
+package framework

@@ -1,0 +1,173 @@
+package turn
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"time"
+
+	"github.com/woodwork-go/woodwork/framework/bus"
+	"github.com/woodwork-go/woodwork/framework/stream"
+)
+
+// Attempt is one execution of a turn, as the handler sees it.
+type Attempt struct {
+	// Record says which turn it is.
+	Record Record
+	// Input is the stream to process, from its beginning.
+	Input *stream.Reader
+	// Output is the turn's own stream; the worker ends it after the handler returned.
+	Output *stream.Writer
+	// Deliveries counts how often the turn was given to a worker, from 1.
+	Deliveries int
+
+	outputs *outputs
+}
+
+// OpenOutput opens a further output stream whose reader is the given component; see [Worker]. The worker ends it after
+// the handler returned, unless the handler did. It returns a [stream.EndedError] when an earlier attempt has written
+// the whole of it: there is nothing left to do for this stream then.
+func (a *Attempt) OpenOutput(ctx context.Context, target string) (*stream.Writer, error) {
+	return a.outputs.open(ctx, []string{target})
+}
+
+// outcome is what became of an attempt.
+type outcome struct {
+	fate    fate
+	delay   time.Duration
+	attempt int
+	err     error
+}
+
+// execute runs attempts of the letter's turn until one decides its fate; an attempt whose input was superseded is
+// followed by the next one at once.
+func (r *run) execute(ctx context.Context, l *bus.Letter) outcome {
+	record, err := decode(l)
+	if err != nil {
+		return r.unreadable(ctx, l, err)
+	}
+
+	for afresh := false; ; afresh = true {
+		if o := r.attempt(ctx, l, record, afresh); o.fate != restart {
+			r.leave(ctx, record, o.fate)
+
+			return o
+		}
+	}
+}
+
+// attempt executes the turn once and ends its streams as its fate says. Afresh it keeps nothing of what was made from
+// an input that has been superseded, whatever the policy.
+func (r *run) attempt(ctx context.Context, l *bus.Letter, record Record, afresh bool) outcome {
+	outs := &outputs{worker: r.Worker, record: record, trace: l.Trace, afresh: afresh}
+
+	main, err := outs.open(ctx, r.cfg.To)
+	if errors.Is(err, stream.ErrEnded) {
+		return outcome{fate: already}
+	}
+
+	if err != nil {
+		return r.unseen(ctx, l, err)
+	}
+
+	working, done := r.cancels.begin(ctx, record)
+	defer done()
+
+	t := r.newTrial(l, record, main.Attempt())
+	err = t.call(working, &Attempt{Record: record, Output: main, Deliveries: l.Deliveries, outputs: outs})
+
+	f, delay, fault := t.judge(working, err)
+	if fault != nil {
+		r.warn(outs.end(context.WithoutCancel(ctx), retry, fault), l.ID, "let go of the turn")
+
+		return r.unseen(ctx, l, fault)
+	}
+
+	if err := r.end(context.WithoutCancel(ctx), working, outs, f, err); err != nil {
+		return r.unseen(ctx, l, err)
+	}
+
+	return outcome{fate: f, delay: delay, attempt: main.Attempt(), err: err}
+}
+
+// end ends the streams of an attempt as its fate says.
+func (r *run) end(ctx, working context.Context, outs *outputs, f fate, cause error) error {
+	if f == cancelled {
+		cause = context.Cause(working)
+		if err := r.cancelInput(ctx, outs.record, reason(cause)); err != nil {
+			return fmt.Errorf("cancel input: %w", err)
+		}
+	}
+
+	if err := outs.end(ctx, f, cause); err != nil {
+		return err
+	}
+
+	outs.leave(ctx, f)
+
+	return nil
+}
+
+// unseen is the outcome of an attempt whose streams could not be opened or ended. Nobody could see that the turn
+// failed, so it is tried for as long as it takes.
+func (r *run) unseen(ctx context.Context, l *bus.Letter, err error) outcome {
+	f, delay := decide(ctx, err, l.Deliveries, r.cfg)
+	if f == fail || f == follow {
+		f, delay = retry, backoff(l.Deliveries, r.cfg)
+	}
+
+	return outcome{fate: f, delay: delay, err: err}
+}
+
+// call runs the handler on an open input, unless the turn was cancelled before, and turns a panic into an error.
+func (r *run) call(ctx context.Context, a *Attempt) (err error) {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+
+	a.Input, err = r.store.OpenAssigned(ctx, inputID(a.Record), bus.Cursor{}, a.Record.Component)
+	if err != nil {
+		return fmt.Errorf("open input: %w", err)
+	}
+
+	a.outputs.input = a.Input
+	defer a.Input.Close()
+
+	defer func() {
+		if p := recover(); p != nil {
+			r.cfg.Logger.Error().Str("turn", a.Record.ID).Bytes("stack", debug.Stack()).Msg("the handler panicked")
+
+			err = &PanicError{Value: p}
+		}
+	}()
+
+	ctx, done := r.limits.watch(ctx, func() uint64 { return a.Input.Cursor().Number() + a.outputs.sent() })
+	defer done()
+
+	if err := r.handle(ctx, a); err != nil {
+		if limit, ok := errors.AsType[*LimitError](context.Cause(ctx)); ok {
+			err = limit // says more than that the context ended
+		}
+
+		return fmt.Errorf("handle turn: %w", err)
+	}
+
+	return nil
+}
+
+// PanicError is the error of an attempt whose handler panicked.
+type PanicError struct {
+	// Value is what the handler panicked with.
+	Value any
+}
+
+// Error implements error without the value's content, which may hold what a user said.
+func (e *PanicError) Error() string { return fmt.Sprintf("the handler panicked with a %T", e.Value) }
+
+// Unwrap returns the panic's value where it is an error.
+func (e *PanicError) Unwrap() error {
+	err, _ := e.Value.(error)
+
+	return err
+}

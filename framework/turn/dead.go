@@ -1,0 +1,232 @@
+package turn
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/woodwork-go/woodwork/framework/bus"
+	"github.com/woodwork-go/woodwork/framework/stream"
+)
+
+// Box is what turns need of a bus beside its log.
+type Box interface {
+	bus.Mailbox
+	bus.DeadLetters
+}
+
+// KeptInput is how many bytes of a dead turn's input are kept with its letter.
+const KeptInput = 256 << 10
+
+// yieldTimeout bounds the saying that an execution was given up without fault.
+const yieldTimeout = 2 * time.Second
+
+// trial is one execution of a turn with what is known of the earlier ones. It decides what counts as an attempt:
+//
+//   - an execution whose handler returned an error;
+//   - an execution that began and never said how it ended: its process died, or lost the turn.
+//
+// A turn that was handed over, restarted because its input was, or not begun because the bus had trouble has not
+// failed. A turn that is delivered for the first time writes nothing unless it fails, so of executions that died the
+// first is known by its delivery alone.
+type trial struct {
+	*run
+
+	letter    *bus.Letter
+	record    Record
+	attempt   int    // of the output
+	execution string // names it in the log of failures
+	begun     bool
+	doomed    bool // the turn is not executed again: an earlier execution was the last one
+	known     failures
+	fault     error // of the bus; the turn has to be tried again
+}
+
+func (r *run) newTrial(l *bus.Letter, record Record, attempt int) *trial {
+	const chars = 12
+
+	return &trial{run: r, letter: l, record: record, attempt: attempt, execution: rand.Text()[:chars]}
+}
+
+// call executes the turn, unless earlier executions were all that it gets.
+func (t *trial) call(ctx context.Context, a *Attempt) error {
+	if t.letter.Deliveries > 1 && ctx.Err() == nil {
+		verdict, err := t.prepare(ctx)
+		if err != nil {
+			t.fault = err
+
+			return err
+		}
+
+		if verdict != nil {
+			t.doomed = true
+
+			return verdict
+		}
+	}
+
+	return t.run.call(ctx, a)
+}
+
+// prepare learns what became of earlier executions and says in the log that another one begins. It returns why there
+// shall be none, if so.
+func (t *trial) prepare(ctx context.Context) (verdict, err error) {
+	if err := t.recall(ctx); err != nil {
+		return nil, err
+	}
+
+	if reason, final := t.known.final(); final {
+		return Terminate(errors.New(reason)), nil
+	}
+
+	begin := event{Happening: begun, Silent: len(t.known) == 0}
+
+	tried := t.known.attempts("")
+	if begin.Silent {
+		tried = append(tried, bus.DeadAttempt{Reason: died})
+	}
+
+	if n := len(tried); n >= t.cfg.MaxAttempts {
+		return Terminate(fmt.Errorf("tried %d times; last: %s", n, tried[n-1].Reason)), nil
+	}
+
+	t.begun = true
+
+	return nil, t.note(ctx, begin)
+}
+
+func (t *trial) recall(ctx context.Context) error {
+	if t.known != nil {
+		return nil
+	}
+
+	var err error
+	t.known, err = failuresOf(ctx, t.store, t.record)
+
+	return err
+}
+
+// note appends an event about this execution to the session's log of failures.
+func (t *trial) note(ctx context.Context, e event) error {
+	e.Turn, e.Component, e.Execution = t.record.ID, t.record.Component, t.execution
+	e.Attempt, e.Instance, e.At = t.attempt, t.cfg.Instance, time.Now().UTC()
+	e.Reason = clip(e.Reason, keptReason)
+
+	body, err := json.Marshal(e)
+	if err != nil {
+		return fmt.Errorf("encode failure: %w", err)
+	}
+
+	if _, err := t.store.Share(ctx, failureLog(t.record.Session), body); err != nil {
+		return fmt.Errorf("note what became of the turn: %w", err)
+	}
+
+	t.known = append(t.known, e)
+
+	return nil
+}
+
+// judge returns the fate of the turn after its handler returned err, and keeps what the next execution or an operator
+// has to know of it. It returns an error when that can't be kept: then the turn has to be tried again.
+func (t *trial) judge(ctx context.Context, err error) (fate, time.Duration, error) {
+	if t.fault != nil {
+		return 0, 0, t.fault
+	}
+
+	settle := context.WithoutCancel(ctx)
+	f, delay := decide(ctx, err, 1, t.cfg)
+
+	switch f {
+	case handOver, restart:
+		t.yield(settle)
+	case retry, fail:
+		if err := t.recall(settle); err != nil {
+			return 0, 0, err
+		}
+
+		f, delay = decide(ctx, err, 1+len(t.known.attempts(t.execution)), t.cfg)
+
+		return t.failed(settle, f, delay, err)
+	default:
+	}
+
+	return f, delay, nil
+}
+
+// yield says that the execution doesn't count. When it can't be said, it counts.
+func (t *trial) yield(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, yieldTimeout)
+	defer cancel()
+
+	t.warn(t.note(ctx, event{Happening: yielded}), t.record.ID, "say that the turn was given up")
+}
+
+// failed keeps the failure. A turn that won't be tried again is buried before its output ends, so that no crash in
+// between can lose it: whoever gets the letter next finds in the log that this execution was the last, and goes on
+// from there.
+func (t *trial) failed(ctx context.Context, f fate, delay time.Duration, cause error) (fate, time.Duration, error) {
+	if !t.doomed {
+		err := t.note(ctx, event{Happening: failed, Reason: reason(cause), Final: f == fail})
+		if err != nil {
+			return 0, 0, err
+		}
+	}
+
+	if f != fail {
+		return f, delay, nil
+	}
+
+	// An instance that was declared dead must not bury what another one is working on.
+	if l, err := t.claim.Next(ctx); err != nil || l == nil || l.ID != t.letter.ID {
+		return 0, 0, fmt.Errorf("the turn is no longer held: %w", errors.Join(bus.ErrLost, err))
+	}
+
+	input, err := t.store.Kept(ctx, inputID(t.record), KeptInput)
+	if err != nil && !errors.Is(err, stream.ErrExpired) {
+		return 0, 0, fmt.Errorf("read the input to keep: %w", err)
+	}
+
+	return fail, 0, t.bury(ctx, t.letter, &bus.DeadLetter{
+		Reason: reason(cause), Attempts: t.known.attempts(""),
+		Input: input.Data, InputType: input.Type, Truncated: input.Cut || input.State != bus.Completed,
+	})
+}
+
+// bury keeps a letter as dead, with as much as the bus takes.
+func (r *run) bury(ctx context.Context, l *bus.Letter, d *bus.DeadLetter) error {
+	d.Letter, d.At = *l, time.Now().UTC()
+	d.Reason = clip(d.Reason, keptReason)
+	d.Attempts = d.Attempts[max(0, len(d.Attempts)-keptAttempts):]
+
+	err := r.box.Bury(ctx, d)
+	if errors.Is(err, bus.ErrTooLarge) {
+		d.Input, d.Truncated = nil, true
+		err = r.box.Bury(ctx, d)
+	}
+
+	if errors.Is(err, bus.ErrTooLarge) {
+		d.Reason = clip(fmt.Sprintf("%s (its letter of %d bytes is too large to keep)", d.Reason, len(d.Body)), keptReason)
+		d.Body = nil
+		err = r.box.Bury(ctx, d)
+	}
+
+	if err != nil {
+		return fmt.Errorf("set the turn aside: %w", err)
+	}
+
+	return nil
+}
+
+// unreadable is the outcome of a letter that can't be decoded: nobody knows which output waits for it, so it is only
+// set aside.
+func (r *run) unreadable(ctx context.Context, l *bus.Letter, cause error) outcome {
+	ctx = context.WithoutCancel(ctx)
+	if err := r.bury(ctx, l, &bus.DeadLetter{Reason: cause.Error(), Truncated: true}); err != nil {
+		return outcome{fate: retry, delay: backoff(l.Deliveries, r.cfg), err: err}
+	}
+
+	return outcome{fate: fail, err: cause}
+}

@@ -1,0 +1,15 @@
+// Package turn runs the turns of a component: it takes letters from mailboxes, opens the streams of each turn, calls
+// the handler, and lets the returned error decide what becomes of the turn.
+//
+// A turn is posted as a letter that names its input stream. A worker claims the mailbox, opens the turn's output
+// stream as the next attempt, and hands both streams to the handler. The output's final frame is what marks a turn as
+// done: a letter that is delivered again after that is recognised by it and dropped. Only then does the letter leave
+// the mailbox and the session's next turn begin.
+//
+// A turn that can't be done is set aside as a dead letter before its output ends as failed, and its session goes on.
+// A log in each session says which executions failed, so that it is known on every instance how often a turn was tried.
+//
+// File map: record.go what a letter says; worker.go mailboxes and letters; attempt.go one execution of one turn;
+// fate.go from the returned error to the turn's fate; outputs.go the output streams of an attempt;
+// failures.go which executions failed; dead.go what counts as an attempt, and burying; replay.go trying again.
+package turn

@@ -1,0 +1,142 @@
+package turn
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/woodwork-go/woodwork/framework/bus"
+	"github.com/woodwork-go/woodwork/framework/stream"
+	"github.com/woodwork-go/woodwork/subjects"
+)
+
+// happening is what an event of a session's log of failures says.
+type happening string
+
+const (
+	// begun: an execution of a turn that had been delivered before. One that says nothing more has died.
+	begun happening = "begun"
+	// failed: an execution ended with an error.
+	failed happening = "failed"
+	// yielded: an execution ended without fault, as when its instance drained; it doesn't count.
+	yielded happening = "yielded"
+)
+
+// event is one line of a session's log of failures. A turn that succeeds at once never writes one.
+type event struct {
+	Turn      string    `json:"turn"`
+	Component string    `json:"component"`
+	Execution string    `json:"execution"`
+	Happening happening `json:"happening"`
+	Attempt   int       `json:"attempt"`
+	Instance  string    `json:"instance"`
+	Reason    string    `json:"reason,omitempty"`
+	// Final: the turn is not to be tried again.
+	Final bool `json:"final,omitempty"`
+	// Silent: before this execution there was another one that left no event.
+	Silent bool      `json:"silent,omitempty"`
+	At     time.Time `json:"at"`
+}
+
+const (
+	// keptReason is how much of a reason an event holds, in bytes.
+	keptReason = 1 << 10
+	// keptAttempts is how many attempts a dead letter lists, the last ones.
+	keptAttempts = 32
+)
+
+// failures are the events of one turn, oldest first.
+type failures []event
+
+// failuresOf reads what is known of a turn's earlier executions.
+func failuresOf(ctx context.Context, store *stream.Store, r Record) (failures, error) {
+	chunks, err := store.Shared(ctx, failureLog(r.Session))
+	if err != nil {
+		return nil, fmt.Errorf("read the log of failures of session %s: %w", r.Session, err)
+	}
+
+	known := failures{}
+
+	for _, chunk := range chunks {
+		var e event
+		if err := json.Unmarshal(chunk.Data, &e); err != nil {
+			continue // one that can't be read must not hold up the session
+		}
+
+		if e.Turn == r.ID && e.Component == r.Component {
+			known = append(known, e)
+		}
+	}
+
+	return known, nil
+}
+
+func failureLog(session string) bus.StreamID {
+	return bus.StreamID{Session: session, Stream: subjects.FailureLog}
+}
+
+// attempts returns the executions that count, but for the one given: those that failed and those that died.
+func (f failures) attempts(but string) []bus.DeadAttempt {
+	var (
+		list  []bus.DeadAttempt
+		place = map[string]int{} // of an execution in list
+		over  = map[string]bool{but: true}
+	)
+
+	for _, e := range f {
+		over[e.Execution] = over[e.Execution] || e.Happening == yielded
+	}
+
+	for _, e := range f {
+		if e.Silent {
+			list = append(list, bus.DeadAttempt{Reason: died, At: e.At})
+		}
+
+		if over[e.Execution] {
+			continue
+		}
+
+		a := bus.DeadAttempt{Attempt: e.Attempt, Instance: e.Instance, Reason: e.Reason, At: e.At}
+		if e.Happening == begun {
+			a.Reason = died
+		}
+
+		if i, known := place[e.Execution]; known {
+			list[i] = a
+
+			continue
+		}
+
+		place[e.Execution] = len(list)
+		list = append(list, a)
+	}
+
+	return list
+}
+
+// died is the reason of an attempt that nobody could give one for.
+const died = "the instance died, or lost the turn, while it worked on it"
+
+// final returns the reason for which the turn is not to be tried again.
+func (f failures) final() (string, bool) {
+	for _, e := range f {
+		if e.Final {
+			return e.Reason, true
+		}
+	}
+
+	return "", false
+}
+
+func clip(s string, limit int) string {
+	if len(s) <= limit {
+		return s
+	}
+
+	for limit > 0 && s[limit]&0xc0 == 0x80 { // not inside a character
+		limit--
+	}
+
+	return s[:limit] + "…"
+}

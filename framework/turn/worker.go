@@ -1,0 +1,251 @@
+package turn
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/woodwork-go/woodwork/framework/bus"
+	"github.com/woodwork-go/woodwork/framework/stream"
+)
+
+// errDraining is the cause of a handler's context when the drain's time is over.
+var errDraining = errors.New("the instance is shutting down")
+
+// Config says how a component's turns run. Only Component is required.
+type Config struct {
+	// Component whose mailboxes are worked on. Required.
+	Component string
+	// To lists the components that get a turn with each output. Defaults to none: the output is for the user.
+	To []string
+	// Policy says how a turn goes on after a crash. Defaults to stream.Restart.
+	Policy stream.Policy
+	// Type of the output stream. Defaults to bus.Text.
+	Type bus.DataType
+	// Concurrency is how many turns run at once in this instance. Defaults to 64.
+	Concurrency int
+	// Lease is how long an instance may be silent before its turns go to others. Defaults to 1.2 s, so that a killed
+	// instance's turns run elsewhere within two seconds.
+	Lease time.Duration
+	// Instance names this process in the history of failed attempts. Defaults to a random name.
+	Instance string
+	// MaxAttempts is how often a turn is tried before it is set aside and fails. Defaults to 5; -1 sets no limit.
+	MaxAttempts int
+	// Backoff is the wait before the second attempt; it doubles with each further one. Defaults to 1 s.
+	Backoff time.Duration
+	// MaxBackoff bounds the wait. Defaults to 60 s.
+	MaxBackoff time.Duration
+	// MaxDuration is how long one attempt may take before the turn fails. Defaults to 1 h; -1 sets no limit.
+	MaxDuration time.Duration
+	// Idle is how long an attempt may go without reading or sending anything before the turn fails. Defaults to 5 min;
+	// -1 sets no limit.
+	Idle time.Duration
+	// Drain is how long running turns may go on after the worker was told to stop; then they are handed over. Defaults
+	// to 20 s; -1 hands them over at once.
+	Drain time.Duration
+	// Logger gets the outcome of each turn, without content. Defaults to none.
+	Logger zerolog.Logger
+}
+
+func (c Config) withDefaults() Config {
+	c.Type = orDefault(c.Type, bus.Text)
+	c.Instance = orDefault(c.Instance, rand.Text())
+	c.Lease = orDefault(c.Lease, 1200*time.Millisecond)
+	c.MaxAttempts = orDefault(c.MaxAttempts, 5)
+	c.Backoff = orDefault(c.Backoff, time.Second)
+	c.MaxBackoff = orDefault(c.MaxBackoff, time.Minute)
+	c.MaxDuration = orDefault(c.MaxDuration, time.Hour)
+	c.Idle = orDefault(c.Idle, 5*time.Minute)
+	c.Drain = orDefault(c.Drain, 20*time.Second)
+
+	if c.MaxAttempts < 0 {
+		c.MaxAttempts = int(^uint(0) >> 1)
+	}
+
+	return c
+}
+
+func orDefault[T comparable](v, fallback T) T {
+	var zero T
+	if v == zero {
+		return fallback
+	}
+
+	return v
+}
+
+// Handler executes one attempt of a turn. The returned error decides the turn's fate; see [Terminate] and
+// [RetryAfter].
+type Handler func(ctx context.Context, a *Attempt) error
+
+// Worker runs the turns of one component. Any number of workers of a component, in any number of processes, share its
+// turns; those of one session run one after another.
+type Worker struct {
+	box    Box
+	store  *stream.Store
+	cfg    Config
+	limits *limits
+}
+
+// NewWorker returns a worker that takes turns from box and keeps their streams in store. It does nothing until Run.
+func NewWorker(box Box, store *stream.Store, cfg Config) *Worker {
+	cfg = cfg.withDefaults()
+
+	return &Worker{box: box, store: store, cfg: cfg, limits: newLimits(cfg)}
+}
+
+// Run takes turns until ctx ends; then it takes no more, lets the running ones go on for Config.Drain, hands over the
+// rest, and returns nil. It returns an error when the bus can't go on.
+func (w *Worker) Run(ctx context.Context, handle Handler) error {
+	drained, stop := w.afterDrain(ctx)
+	defer stop()
+
+	looking, stopLooking := context.WithCancel(context.WithoutCancel(ctx))
+
+	var looker sync.WaitGroup
+	looker.Go(func() { w.limits.run(looking) })
+
+	defer looker.Wait()
+	defer stopLooking()
+
+	cfg := bus.WorkConfig{Concurrency: w.cfg.Concurrency, Lease: w.cfg.Lease}
+
+	err := w.box.Work(ctx, w.cfg.Component, cfg, func(claimCtx context.Context, c bus.Claim) {
+		run := &run{Worker: w, claim: c, handle: handle, stopping: ctx.Done()}
+		run.serve(claimCtx, drained)
+	})
+	if err != nil {
+		return fmt.Errorf("work on turns of %s: %w", w.cfg.Component, err)
+	}
+
+	return nil
+}
+
+// afterDrain returns a channel that is closed Config.Drain after ctx ended.
+func (w *Worker) afterDrain(ctx context.Context) (drained <-chan struct{}, stop func()) {
+	over, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	unhook := context.AfterFunc(ctx, func() {
+		wait := time.NewTimer(max(w.cfg.Drain, 0))
+		defer wait.Stop()
+
+		select {
+		case <-wait.C:
+			cancel()
+		case <-over.Done():
+		}
+	})
+
+	return over.Done(), func() { unhook(); cancel() }
+}
+
+// run is the work on one claimed mailbox.
+type run struct {
+	*Worker
+
+	claim    bus.Claim
+	handle   Handler
+	stopping <-chan struct{}
+	cancels  *cancels // nil before the first letter
+}
+
+// serve works the mailbox off, letter by letter, until it is empty, lost, or to be given back.
+func (r *run) serve(ctx context.Context, drained <-chan struct{}) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+
+	over := make(chan struct{})
+	watched := make(chan struct{})
+
+	go func() {
+		defer close(watched)
+
+		select {
+		case <-drained:
+			cancel(errDraining)
+		case <-over:
+		}
+	}()
+
+	defer func() { close(over); <-watched }()
+
+	defer r.unwatch()
+
+	for r.next(ctx) {
+	}
+}
+
+// next executes the oldest letter. It reports whether the claim is still held.
+func (r *run) next(ctx context.Context) bool {
+	settle := context.WithoutCancel(ctx)
+
+	select {
+	case <-r.stopping:
+		r.release(settle, 0)
+
+		return false
+	default:
+	}
+
+	letter, err := r.claim.Next(ctx)
+	if err != nil || letter == nil {
+		r.warn(err, "", "take the next turn")
+
+		return false
+	}
+
+	if err := r.watch(ctx, letter.Session); err != nil {
+		r.warn(err, letter.ID, "learn what is cancelled")
+		r.release(settle, r.cfg.Backoff)
+
+		return false
+	}
+
+	return r.settle(settle, letter, r.execute(ctx, letter))
+}
+
+// settle does with the letter what the outcome says. It reports whether the claim is still held.
+func (r *run) settle(ctx context.Context, l *bus.Letter, o outcome) bool {
+	r.log(l, o)
+
+	switch o.fate {
+	case lost:
+		return false
+	case retry, handOver:
+		r.release(ctx, o.delay)
+
+		return false
+	default:
+		if err := r.claim.Done(ctx, l); err != nil {
+			r.warn(err, l.ID, "mark the turn as done")
+
+			return false
+		}
+
+		return true
+	}
+}
+
+func (r *run) release(ctx context.Context, delay time.Duration) {
+	r.warn(r.claim.Release(ctx, delay), "", "give the mailbox back")
+}
+
+func (r *run) warn(err error, turn, doing string) {
+	if err != nil {
+		r.cfg.Logger.Warn().Err(err).Str("turn", turn).Msg("could not " + doing + "; it will be delivered again")
+	}
+}
+
+func (r *run) log(l *bus.Letter, o outcome) {
+	level := zerolog.DebugLevel
+	if o.err != nil {
+		level = zerolog.WarnLevel
+	}
+
+	r.cfg.Logger.WithLevel(level).Err(o.err).Str("session", l.Session).Str("turn", l.ID).Int("attempt", o.attempt).
+		Dur("retry_in", o.delay).Msg(o.fate.String())
+}

@@ -1,0 +1,116 @@
+package answer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/woodwork-go/woodwork/framework"
+	"github.com/woodwork-go/woodwork/services/llm/provider"
+)
+
+// Keys of the facts in the final frame of an answer.
+const (
+	MetaProvider     = "provider"
+	MetaModel        = "model"
+	MetaFinishReason = "finish_reason"
+	MetaInputTokens  = "input_tokens"
+	MetaOutputTokens = "output_tokens"
+	// MetaResumedBytes is how many bytes of the answer earlier attempts wrote. The tokens are those of the last attempt.
+	MetaResumedBytes = "resumed_bytes"
+)
+
+// errEmpty: a turn without a prompt.
+var errEmpty = errors.New("the prompt is empty; write something to be answered")
+
+// handle answers one turn. It is a [framework.Handler].
+func (s *Settings) handle(ctx context.Context, turn *framework.Turn) error {
+	data, err := turn.Input.ReadAll(ctx)
+	if err != nil {
+		return fmt.Errorf("read prompt: %w", err)
+	}
+
+	prompt := string(data)
+	if strings.TrimSpace(prompt) == "" {
+		return framework.Terminate(errEmpty)
+	}
+
+	past, err := loadHistory(ctx, turn.Session)
+	if err != nil {
+		return err
+	}
+
+	text, err := s.stream(ctx, turn, past, prompt)
+	if err != nil {
+		return err
+	}
+
+	// Only who still owns the turn gets past here: an execution that was replaced must not speak for it.
+	if err := turn.Output.Flush(ctx); err != nil {
+		return fmt.Errorf("store answer: %w", err)
+	}
+
+	return save(ctx, turn.Session, past, s.limits(), exchange{Turn: turn.ID, Prompt: prompt, Answer: text})
+}
+
+// stream sends the answer, or what is missing of it, to the turn's output and returns the whole of it.
+func (s *Settings) stream(ctx context.Context, turn *framework.Turn, past history, prompt string) (string, error) {
+	retry := s.Retry
+	retry.OnRetry = func(err error, wait time.Duration) {
+		turn.Log.Warn().Err(err).Dur("wait", wait).Msg("the model failed, asking again")
+	}
+
+	req := provider.Request{
+		System: s.System, Temperature: s.Temperature, MaxTokens: s.MaxTokens,
+		Messages: append(past.messages(turn.ID, s.limits()), provider.Message{Role: provider.User, Text: prompt}),
+	}
+	r := reply{turn: turn, kept: keep(s.model, req, turn.Partial), asked: time.Now()}
+
+	res, err := r.ask(ctx, provider.WithRetry(s.model, retry), req)
+
+	describe(turn, res)
+
+	if err != nil {
+		return "", failed(err)
+	}
+
+	logAnswer(&turn.Log, res, &r)
+
+	return r.whole(), nil
+}
+
+// failed decides what becomes of the turn. A provider was given all the chances it gets, and readers may have seen a part
+// already, so its failure is final; any other failure, such as an output that could not be stored, is the framework's.
+func failed(err error) error {
+	if failure, ok := errors.AsType[*provider.Error](err); ok {
+		return framework.Terminate(failure)
+	}
+
+	return fmt.Errorf("stream answer: %w", err)
+}
+
+// describe puts what is known of an answer, also of a broken one, into the final frame.
+func describe(turn *framework.Turn, res provider.Result) {
+	set := func(key, value string) {
+		if value != "" && value != "0" {
+			turn.Output.SetMeta(key, value)
+		}
+	}
+
+	set(MetaProvider, res.Provider)
+	set(MetaModel, res.Model)
+	set(MetaFinishReason, res.FinishReason)
+	set(MetaInputTokens, strconv.FormatInt(res.InputTokens, 10))
+	set(MetaOutputTokens, strconv.FormatInt(res.OutputTokens, 10))
+}
+
+func logAnswer(log *zerolog.Logger, res provider.Result, r *reply) {
+	log.Info().Str(MetaProvider, res.Provider).Str(MetaModel, res.Model).Str(MetaFinishReason, res.FinishReason).
+		Int64(MetaInputTokens, res.InputTokens).Int64(MetaOutputTokens, res.OutputTokens).
+		Int(MetaResumedBytes, len(r.kept.text)).Dur("first_token", r.first).Dur("took", time.Since(r.asked)).Msg("answered")
+}

@@ -1,0 +1,122 @@
+package main_test
+
+import (
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// Every mistake ends with one line that says what to do, and a code that is not 0.
+func TestWrongInput(t *testing.T) {
+	t.Parallel()
+
+	taken, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // a listener of the test
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	t.Cleanup(func() { _ = taken.Close() })
+
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+
+	provider := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		said := `{"error":{"message":"Incorrect API key provided: sk-wr***ng","code":"invalid_api_key"}}`
+		http.Error(w, said, http.StatusUnauthorized)
+	}))
+	t.Cleanup(provider.Close)
+
+	wrongKey := []string{"OPENAI_API_KEY=sk-wrong", "OPENAI_BASE_URL=" + provider.URL + "/v1"}
+	up := func(args ...string) []string { return append(embeddedBroker(t.TempDir()), args...) }
+	chat := func(args ...string) []string { return append([]string{"chat"}, args...) }
+	inFile := []string{"up", "-listen", "127.0.0.1:0", "-data", filepath.Join(file, "x")}
+	onPort := []string{"up", "-listen", taken.Addr().String(), "-data", t.TempDir()}
+	nobody := "nats://127.0.0.1:1"
+
+	for name, c := range map[string]struct {
+		program string
+		args    []string
+		env     []string
+		code    int
+		says    []string
+	}{
+		"no command":      {"woodwork", nil, nil, 2, []string{"woodwork up"}},
+		"unknown command": {"woodwork", []string{"fly"}, nil, 2, []string{"fly", "help"}},
+		"unknown flag":    {"woodwork", up("-fly"), nil, 2, []string{"-fly", "-h"}},
+		"stray argument":  {"woodwork", up("hello"), nil, 2, []string{"hello", "-h"}},
+		"bad environment": {"woodwork", up(), []string{"WOODWORK_SHARDS=many"}, 2, []string{"WOODWORK_SHARDS", "many"}},
+		"bad url":         {"woodwork", chat("-server", "redis://x"), nil, 1, []string{"redis", "nats://"}},
+		"unreadable url":  {"woodwork", chat("-server", "::"), nil, 1, []string{"nats://"}},
+		"server down":     {"woodwork", chat("-server", nobody), nil, 1, []string{"127.0.0.1:1", "nats-server -js"}},
+		"service down":    {"woodwork-llm", []string{"-server", nobody}, nil, 1, []string{"127.0.0.1:1", "nats-server -js"}},
+		"no such context": {"woodwork", chat("-context", "nowhere"), nil, 1, []string{"nowhere"}},
+		"no such creds":   {"woodwork", chat("-creds", "/nowhere.creds"), nil, 1, []string{"/nowhere.creds"}},
+		"bad session":     {"woodwork", up("-session", "a b"), nil, 2, []string{"a b", "session"}},
+		"wrong key":       {"woodwork", up("-once", "hi"), wrongKey, 1, []string{"key", "OPENAI_API_KEY"}},
+		"bad target":      {"woodwork", up("-to", "a b"), nil, 2, []string{"a b"}},
+		"bad policy":      {"woodwork", chat("-policy", "shout"), nil, 2, []string{"shout", "queue, interrupt or reject"}},
+		"data in a file":  {"woodwork", inFile, nil, 1, []string{"file"}},
+		"port taken":      {"woodwork", onPort, nil, 1, []string{"in use", "-server"}},
+		"bad log level":   {"woodwork", up("-log-level", "loud"), nil, 2, []string{"loud", "debug"}},
+		"bad provider":    {"woodwork", up("-provider", "oracle"), nil, 2, []string{"oracle", "openai"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			p := start(t, strings.NewReader("hi\n"), c.env, c.program, c.args...)
+			code := p.wait()
+			last := lastLine(p.stderr.String())
+
+			if code != c.code {
+				t.Errorf("exit code %d, want %d", code, c.code)
+			}
+
+			for _, want := range c.says {
+				if !strings.Contains(last, want) {
+					t.Errorf("the message %q does not say %q", last, want)
+				}
+			}
+
+			if strings.Contains(p.stderr.String(), "goroutine ") || p.stdout.String() != "" {
+				t.Errorf("more than a message: stdout %q, stderr %q", p.stdout, p.stderr)
+			}
+		})
+	}
+}
+
+func TestAPromptThatIsTooLargeIsRefused(t *testing.T) {
+	t.Parallel()
+
+	huge := strings.NewReader(strings.Repeat("x", 20<<20) + "\n")
+	p := start(t, huge, nil, "woodwork", embeddedBroker(t.TempDir())...)
+
+	if code := p.wait(); code == 0 || !strings.Contains(lastLine(p.stderr.String()), "16") || p.stdout.String() != "" {
+		t.Errorf("exit code %d, stdout of %d bytes, message %q", code, len(p.stdout.String()), lastLine(p.stderr.String()))
+	}
+}
+
+func TestEmptyPromptsAreNotAsked(t *testing.T) {
+	t.Parallel()
+
+	p := start(t, strings.NewReader("\n  \n\n"), nil, "woodwork", embeddedBroker(t.TempDir())...)
+	if code := p.wait(); code != 0 || p.stdout.String() != "" {
+		t.Errorf("exit code %d, stdout %q; want 0 and nothing", code, p.stdout)
+	}
+
+	once := start(t, nil, nil, "woodwork", append(embeddedBroker(t.TempDir()), "-once", " ")...)
+	if code := once.wait(); code != 2 || once.stdout.String() != "" {
+		t.Errorf("exit code %d, stdout %q; want 2 and nothing", code, once.stdout)
+	}
+}
+
+func lastLine(s string) string {
+	lines := strings.Split(strings.TrimRight(s, "\n"), "\n")
+
+	return lines[len(lines)-1]
+}

@@ -1,0 +1,19 @@
+# Fault runs: real processes, a real server, and a checker of what everyone saw. CHAOS_ARGS="-seed 7 -v" repeats a run
+# and tells of each fault.
+CHAOS_ARGS :=
+
+.PHONY: chaos
+chaos: ## break everything for 15 minutes, at least 1,000 faults over 20,000 turns, and check the history
+	go run ./chaos -duration 15m -gap 780ms -rate 28 -sessions 120 $(CHAOS_ARGS)
+
+.PHONY: chaos-quick
+chaos-quick: ## the same for 20 seconds
+	go run ./chaos -duration 20s -gap 400ms -rate 12 -sessions 20 -turns 8 -quiet 15s -lasting=false $(CHAOS_ARGS)
+
+.PHONY: demo-failover
+demo-failover: ## watch one answer survive the death of the worker that writes it
+	go run ./chaos -demo
+
+.PHONY: chaos-order
+chaos-order: ## post 20,000 turns of 1,000 sessions to 8 instances, check their order, and print what a turn costs
+	go run ./chaos -order

@@ -1,0 +1,56 @@
+package check
+
+import (
+	"time"
+
+	"github.com/woodwork-go/woodwork/framework/bus"
+	"github.com/woodwork-go/woodwork/framework/stream"
+)
+
+// Session is what is known of a session after it came to rest.
+type Session struct {
+	ID string `json:"id"`
+	// Turns are in the order in which they were posted; each was posted after the one before was acknowledged.
+	Turns []Turn `json:"turns"`
+	// Readers saw the session from its beginning, over any number of connections each.
+	Readers []Reader `json:"readers"`
+	// Logs are what the bus holds of each stream: the inputs by the turn's id, and the answers.
+	Logs map[string][]*bus.Entry `json:"-"`
+	// Live are the entries of each stream that the bus told of when it stored them; some may be missing. A log is read
+	// from its end along what each writer saw, which leaves out what nobody should have been able to write.
+	Live map[string][]*bus.Entry `json:"-"`
+}
+
+// Turn is a posted turn and what must come of it.
+type Turn struct {
+	ID     string `json:"id"`
+	Prompt string `json:"prompt"`
+	// Acked says that the poster was told that the turn is stored. One that was not may be answered or not.
+	Acked bool `json:"acked"`
+	// Answers are what each component must have written in the end.
+	Answers map[string]Answer `json:"-"`
+}
+
+// Answer is what a component writes in a turn.
+type Answer struct {
+	// Chunks are the visible ones, in order.
+	Chunks []string
+	// State is how the stream must end. An answer that should complete may also fail, for whatever reason; that makes
+	// the turn unavailable but breaks no promise.
+	State bus.State
+}
+
+// Reader is one reader of a component's answers in the session.
+type Reader struct {
+	Name string `json:"name"`
+	// Component whose answers it read.
+	Component string  `json:"component"`
+	Events    []Event `json:"events"`
+}
+
+// Event is what a reader saw, and when.
+type Event struct {
+	stream.SessionEvent
+
+	At time.Time
+}

@@ -1,0 +1,10 @@
+// Package load drives a pipeline as its users do and writes down what they see: posters that post turns over HTTP
+// until they are acknowledged, and readers that follow the answers over server-sent events or on the bus.
+//
+// A session lives like this: its readers connect, one after another its turns are posted, never more than a few ahead
+// of the answers, and when all readers saw the end of every acknowledged turn, the logs of its streams are read and
+// the whole history goes to package check. Sessions follow each other until the run is over.
+//
+// File map: load.go the sessions of a run; session.go one of them; post.go posters; read.go readers; logs.go and live.go
+// what the bus holds and tells; stats.go figures.
+package load

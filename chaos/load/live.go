@@ -1,0 +1,52 @@
+package load
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"github.com/woodwork-go/woodwork/framework/bus"
+	"github.com/woodwork-go/woodwork/subjects"
+)
+
+// live collects what the bus tells of the answers of a session as it stores them.
+type live struct {
+	mu      sync.Mutex
+	entries map[string][]*bus.Entry // by stream
+	stops   []func()
+}
+
+// follow begins to collect, before the turn is posted.
+func (l *live) follow(ctx context.Context, log bus.Log, session, turn string) error {
+	l.mu.Lock()
+	if l.entries == nil {
+		l.entries = make(map[string][]*bus.Entry)
+	}
+	l.mu.Unlock()
+	// The names that the turns of the pipeline give to their outputs.
+	said := subjects.Derive(turn, "llm", turn, "relay")
+	for _, id := range []string{said, subjects.Derive(turn, "relay", said, "")} {
+		stop, err := log.Follow(ctx, bus.StreamID{Session: session, Stream: id}, func(e *bus.Entry) {
+			if e == nil {
+				return // some are missing
+			}
+			l.mu.Lock()
+			defer l.mu.Unlock()
+			l.entries[id] = append(l.entries[id], e)
+		})
+		if err != nil {
+			return fmt.Errorf("follow stream: %w", err)
+		}
+		l.stops = append(l.stops, stop)
+	}
+	return nil
+}
+
+// end ends the collection and returns it.
+func (l *live) end() map[string][]*bus.Entry {
+	for _, stop := range l.stops {
+		stop()
+	}
+
+	return l.entries
+}

@@ -1,0 +1,111 @@
+package load
+
+import (
+	"context"
+	"time"
+
+	"github.com/woodwork-go/woodwork/chaos/check"
+	"github.com/woodwork-go/woodwork/framework/bus"
+)
+
+const (
+	// readPatience bounds the reading of one log while the server may be down.
+	readPatience = 30 * time.Second
+	readWait     = 200 * time.Millisecond
+)
+
+// logs reads every stream of a session from the bus.
+func (s *session) logs(ctx context.Context, history *check.Session) map[string][]*bus.Entry {
+	logs := make(map[string][]*bus.Entry)
+	read := func(id string) {
+		if _, done := logs[id]; !done {
+			logs[id] = s.readLog(ctx, bus.StreamID{Session: s.id, Stream: id})
+		}
+	}
+	for i := range history.Turns {
+		read(history.Turns[i].ID)
+	}
+	for i := range history.Readers {
+		for j := range history.Readers[i].Events {
+			read(history.Readers[i].Events[j].Info.Stream)
+		}
+	}
+
+	return logs
+}
+
+// readLog reads a whole log, and tries again while the server can't be reached.
+func (r *Runner) readLog(ctx context.Context, id bus.StreamID) []*bus.Entry {
+	ctx, cancel := context.WithTimeout(ctx, readPatience)
+	defer cancel()
+	for ctx.Err() == nil {
+		if entries, err := r.tryLog(ctx, id); err == nil {
+			return entries
+		}
+		pause(ctx, readWait)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.stats.Unread++
+
+	return nil
+}
+
+func (r *Runner) tryLog(ctx context.Context, id bus.StreamID) ([]*bus.Entry, error) {
+	last, err := r.log.Last(ctx, id)
+	if err != nil || last == nil {
+		return nil, err
+	}
+	var entries []*bus.Entry
+	for e, err := range r.log.Read(ctx, last, bus.Cursor{}) {
+		if err != nil {
+			return nil, err
+		}
+		entries = append(entries, e)
+	}
+
+	return entries, nil
+}
+
+// settled is a stream that had ended when its session was checked.
+type settled struct {
+	id  bus.StreamID
+	end bus.Position
+}
+
+// remember keeps where the streams of a session ended. The lock is held.
+func (r *Runner) remember(history *check.Session) {
+	for id, log := range history.Logs {
+		if n := len(log); n > 0 && log[n-1].State.Final() {
+			r.settled = append(r.settled, settled{bus.StreamID{Session: history.ID, Stream: id}, log[n-1].Position})
+		}
+	}
+}
+
+// recheck looks at every stream once more at the end of the run: a zombie may have come back after the check.
+func (r *Runner) recheck(ctx context.Context) {
+	for _, s := range r.settled {
+		for ctx.Err() == nil {
+			last, err := r.log.Last(ctx, s.id)
+			if err == nil {
+				r.compare(s, last)
+
+				break
+			}
+			pause(ctx, readWait)
+		}
+	}
+}
+
+func (r *Runner) compare(s settled, last *bus.Entry) {
+	v := check.Violation{Session: s.id.Session, Text: "stream " + s.id.Stream}
+	switch {
+	case last == nil:
+		v.Kind, v.Text = check.Lost, v.Text+" is gone"
+	case last.Position != s.end:
+		v.Kind, v.Text = check.Zombie, v.Text+" grew after its end"
+	default:
+		return
+	}
+	r.failed = append(r.failed, Failure{&check.Session{ID: s.id.Session}, []check.Violation{v}})
+}

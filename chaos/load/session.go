@@ -1,0 +1,125 @@
+package load
+
+import (
+	"context"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/woodwork-go/woodwork/chaos/check"
+	"github.com/woodwork-go/woodwork/framework/stream"
+)
+
+// session is one session that runs.
+type session struct {
+	*Runner
+
+	id     string
+	random *rand.Rand // of the poster
+	number int
+
+	mu      sync.Mutex
+	turns   []check.Turn
+	hooked  map[string]bool // turns with a hook
+	live    live
+	readers []*reader
+	changed chan struct{} // closed when something happens
+}
+
+func (r *Runner) newSession(id string, number int) *session {
+	s := &session{
+		Runner: r, id: id, number: number, random: rand.New(rand.NewPCG(r.cfg.Seed, uint64(number))),
+		hooked: make(map[string]bool), changed: make(chan struct{}),
+	}
+	s.readers = s.newReaders()
+
+	return s
+}
+
+// run runs the session to its end and returns its history.
+func (s *session) run(ctx context.Context, enough, well <-chan struct{}) *check.Session {
+	reading, leave := context.WithCancel(ctx)
+	var running sync.WaitGroup
+	for _, r := range s.readers {
+		running.Go(func() { r.read(reading) })
+	}
+	s.post(ctx, enough, well)
+	s.await(ctx, well, func() bool { return s.behind() == 0 })
+	leave()
+	running.Wait()
+	history := &check.Session{ID: s.id, Turns: s.turns}
+	for _, r := range s.readers {
+		history.Readers = append(history.Readers, r.seen)
+	}
+	history.Logs = s.logs(ctx, history)
+	history.Live = s.live.end()
+
+	return history
+}
+
+// saw notes an event of one of the session's readers.
+func (s *session) saw(r *reader, e stream.SessionEvent) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r.seen.Events = append(r.seen.Events, check.Event{SessionEvent: e, At: time.Now()})
+	if e.Event.Kind == stream.KindEnd {
+		r.ended[e.Info.Root] = true
+	}
+	s.happened()
+}
+
+// misbehaves reports whether a turn's prompt holds up its handler, so that its times say nothing about other faults.
+func (s *session) misbehaves(turn string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+
+	return s.hooked[turn]
+}
+
+// happened wakes whoever waits. The lock is held.
+func (s *session) happened() {
+	close(s.changed)
+	s.changed = make(chan struct{})
+}
+
+// behind returns how many acknowledged turns the slowest reader has not seen the end of. The lock is held.
+func (s *session) behind() int {
+	most := 0
+	for _, r := range s.readers {
+		n := 0
+		for i := range s.turns {
+			if s.turns[i].Acked && !r.ended[s.turns[i].ID] {
+				n++
+			}
+		}
+		most = max(most, n)
+	}
+
+	return most
+}
+
+// await waits until ok, which is called with the lock held. It gives up, and returns false, when ctx ends or, after
+// well is closed, nothing happens for long.
+func (s *session) await(ctx context.Context, well <-chan struct{}, ok func() bool) bool {
+	var quiet <-chan time.Time
+	for {
+		s.mu.Lock()
+		done, changed := ok(), s.changed
+		s.mu.Unlock()
+		if done {
+			return true
+		}
+		select {
+		case <-changed:
+			if quiet != nil {
+				quiet = time.After(s.cfg.Quiet)
+			}
+		case <-well:
+			well, quiet = nil, time.After(s.cfg.Quiet)
+		case <-quiet:
+			return false
+		case <-ctx.Done():
+			return false
+		}
+	}
+}

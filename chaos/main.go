@@ -1,0 +1,69 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	err := mainErr(ctx, os.Args[1:])
+	stop()
+	if err != nil && !errors.Is(err, flag.ErrHelp) {
+		fmt.Fprintln(os.Stderr, "chaos:", err)
+		os.Exit(1)
+	}
+}
+
+// errBus: there is no such bus here.
+var errBus = errors.New("-bus: only nats can be run")
+
+func mainErr(ctx context.Context, args []string) error {
+	var (
+		o           options
+		demo, order bool
+	)
+	fs := flag.NewFlagSet("chaos", flag.ContinueOnError)
+	fs.BoolVar(&demo, "demo", false, "show one answer that survives the death of its worker")
+	fs.BoolVar(&order, "order", false, "show the order of many sessions over 8 instances, and what a turn costs")
+	fs.DurationVar(&o.duration, "duration", 45*time.Second, "how long turns are posted and faults injected")
+	fs.DurationVar(&o.gap, "gap", 900*time.Millisecond, "mean time between faults")
+	fs.Uint64Var(&o.seed, "seed", 0, "what decides faults and prompts; 0 draws one")
+	fs.StringVar(&o.bus, "bus", "nats", "broker to run on")
+	fs.Float64Var(&o.rate, "rate", 25, "turns posted per second")
+	fs.IntVar(&o.sessions, "sessions", 60, "sessions at once")
+	fs.IntVar(&o.turns, "turns", 20, "turns of a session")
+	fs.IntVar(&o.llms, "llms", 3, "instances of llm")
+	fs.IntVar(&o.relays, "relays", 3, "instances of the relay")
+	fs.DurationVar(&o.pace, "pace", 10*time.Millisecond, "wait of the model before each word")
+	fs.DurationVar(&o.quiet, "quiet", 45*time.Second, "silence after which a turn counts as stuck")
+	fs.Float64Var(&o.hooks, "hooks", 0.04, "share of prompts that make the relay misbehave")
+	fs.BoolVar(&o.lasting, "lasting", true, "some of those prompts hold up their session until all attempts or the time are used up")
+	fs.StringVar(&o.hook, "hook", "", "the only `way` in which they make it misbehave, such as crash, instead of all")
+	fs.BoolVar(&o.keep, "keep", false, "keep the folder of the run")
+	fs.BoolVar(&o.verbose, "v", false, "tell of each fault")
+	if err := fs.Parse(args); err != nil {
+		return err
+	}
+	if o.bus != "nats" {
+		return errBus
+	}
+	if demo {
+		return runDemo(ctx, os.Stdout)
+	}
+	if order {
+		return runOrder(ctx, os.Stdout)
+	}
+	if o.seed == 0 {
+		o.seed = uint64(rand.Uint32())
+	}
+
+	return run(ctx, &o, os.Stdout)
+}

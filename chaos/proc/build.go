@@ -1,0 +1,20 @@
+package proc
+
+import (
+	"context"
+	"fmt"
+	"os/exec"
+	"strings"
+)
+
+// Build builds commands of this module, and of those it depends on, into a folder. Each binary has the name of its
+// package. The working directory must be within the module.
+func Build(ctx context.Context, dir string, packages ...string) error {
+	args := append([]string{"build", "-ldflags=-s -w", "-o", dir + "/"}, packages...)
+	//nolint:gosec // the caller's own packages
+	if out, err := exec.CommandContext(ctx, "go", args...).CombinedOutput(); err != nil {
+		return fmt.Errorf("go build %s: %w\n%s", strings.Join(packages, " "), err, out)
+	}
+
+	return nil
+}

@@ -27,6 +27,10 @@ var (
 	ErrClosed = errors.New("the bus is closed")
 	// ErrLost: the claim on a mailbox was taken over by another worker.
 	ErrLost = errors.New("the claim was taken over")
+	// ErrNoResponder: nobody serves the endpoint that was called; nothing was done.
+	ErrNoResponder = errors.New("nobody serves this endpoint")
+	// ErrInterrupted: a reply is missing or the connection broke before the last one; the request may have been served.
+	ErrInterrupted = errors.New("the replies were interrupted")
 	// ErrUnsupported: a frame was written by a newer protocol version than this program reads.
 	ErrUnsupported = errors.New("protocol version not supported")
 	// ErrCorrupt: an entry's checksum or headers don't fit its body.

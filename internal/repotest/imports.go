@@ -41,6 +41,7 @@ func testLibraries() []string {
 	return []string{
 		"testing", "github.com/google/go-cmp", "pgregory.net/rapid", "go.uber.org/goleak",
 		module + "/embedded/embeddedtest", module + "/framework/bus/bustest",
+		module + "/internal/redistest",
 	}
 }
 

@@ -1,4 +1,5 @@
-# `make` explains itself. It needs Go and git; everything else it fetches through Go, pinned, into ./bin.
+# `make` explains itself. It needs Go and git; everything else it fetches through Go, pinned, into ./bin, except Redis,
+# which comes from the system's packages.
 
 GOLANGCI_VERSION := v2.15.0
 GOLANGCI := bin/golangci-lint-$(GOLANGCI_VERSION)
@@ -23,9 +24,13 @@ run: ## chat in the terminal: the whole pipeline on an embedded broker; ARGS="--
 check: lint test chaos-quick test-containers ## all that CI runs
 
 .PHONY: test
-test: ## run all tests, with the race detector where there is a C compiler
+test: redis ## run all tests, with the race detector where there is a C compiler
 	@$(if $(RACE),,echo "no C compiler: testing without the race detector")
 	go test $(RACE) -shuffle=on -timeout $(TEST_TIMEOUT) ./...
+
+.PHONY: redis
+redis: ## find a redis-server for the tests, or install one
+	@internal/redisproc/install.sh
 
 .PHONY: fuzz
 fuzz: ## run each fuzz target for FUZZ_COUNT executions

@@ -1,0 +1,82 @@
+package subjects
+
+import (
+	"errors"
+	"strings"
+)
+
+// What the keys of the sessions' bucket begin with that are not a component's state. No session has such an id, because
+// ids that begin with '_' are reserved.
+const (
+	sessionRecords = "_session"
+	affinities     = "_affinity"
+	// noTenant stands for the tenant of sessions that have none.
+	noTenant = "_"
+)
+
+// InstanceKey returns the key of an instance in the registry: "<component>.<instance>".
+func InstanceKey(component, instance string) (string, error) {
+	return joined("component", component, "instance", instance)
+}
+
+// ParseInstanceKey is the way back from [InstanceKey]; it reports false for any other key.
+func ParseInstanceKey(key string) (component, instance string, ok bool) {
+	component, instance, ok = strings.Cut(key, ".")
+
+	return component, instance, ok && ValidID(component) && ValidID(instance)
+}
+
+// SessionKey returns the key of a session's record: "_session.<tenant>.<session>", with the tenant that the id names.
+func SessionKey(session string) (string, error) {
+	if err := CheckID("session", session); err != nil {
+		return "", err
+	}
+	tenant, _ := SplitTenant(session)
+
+	return SessionPrefix(tenant) + "." + session, nil
+}
+
+// SessionPrefix returns what the keys of a tenant's session records begin with; "" is the sessions without a tenant.
+func SessionPrefix(tenant string) string {
+	if tenant == "" {
+		tenant = noTenant
+	}
+
+	return sessionRecords + "." + tenant
+}
+
+// AllSessions is what the keys of all session records begin with.
+func AllSessions() string { return sessionRecords }
+
+// ParseSessionKey returns the session whose record a key holds; it reports false for any other key.
+func ParseSessionKey(key string) (session string, ok bool) {
+	_, session, _ = strings.Cut(strings.TrimPrefix(key, sessionRecords+"."), ".")
+	again, err := SessionKey(session)
+
+	return session, err == nil && again == key
+}
+
+// StateKey returns the key of a component's state in a session: "<session>.<component>".
+func StateKey(session, component string) (string, error) {
+	if Reserved(session) {
+		return "", &InvalidIDError{What: "session", ID: session}
+	}
+
+	return joined("session", session, "component", component)
+}
+
+// AffinityKey returns the key of the instance of a component that worked for a session last:
+// "_affinity.<session>.<component>".
+func AffinityKey(session, component string) (string, error) {
+	key, err := StateKey(session, component)
+
+	return affinities + "." + key, err
+}
+
+func joined(what1, id1, what2, id2 string) (string, error) {
+	if err := errors.Join(CheckID(what1, id1), CheckID(what2, id2)); err != nil {
+		return "", err
+	}
+
+	return id1 + "." + id2, nil
+}

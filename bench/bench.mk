@@ -1,0 +1,10 @@
+# Benchmarks: Woodwork beside the bare brokers and its peers, in one process run. BENCH_ARGS="-run hop" measures one row.
+BENCH_ARGS :=
+
+.PHONY: bench
+bench: $(REDIS) ## measure everything, in less than 20 minutes, and write bench/results
+	cd bench && go run . $(BENCH_ARGS)
+
+.PHONY: bench-quick
+bench-quick: $(REDIS) ## the same in less than 4 minutes, into bench/results/quick.json
+	cd bench && go run . -quick $(BENCH_ARGS)

@@ -1,0 +1,141 @@
+package lane
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// NATS is a connection to a nats-server without anything in between.
+type NATS struct {
+	conn *nats.Conn
+	js   jetstream.JetStream
+	next int
+}
+
+// ConnectNATS connects, and makes the JetStream stream that the lanes share, with as many replicas as are asked for.
+func ConnectNATS(ctx context.Context, url string, replicas int) (*NATS, error) {
+	conn, err := nats.Connect(url)
+	if err != nil {
+		return nil, fmt.Errorf("connect: %w", err)
+	}
+
+	js, err := jetstream.New(conn)
+	if err == nil {
+		_, err = js.CreateStream(ctx, jetstream.StreamConfig{
+			Name: "raw", Subjects: []string{"raw.log.>"}, Storage: jetstream.FileStorage, Replicas: replicas,
+			RePublish: &jetstream.RePublish{Source: "raw.log.>", Destination: "raw.live.>"},
+		})
+	}
+
+	if err != nil {
+		conn.Close()
+
+		return nil, fmt.Errorf("create JetStream stream: %w", err)
+	}
+
+	return &NATS{conn: conn, js: js}, nil
+}
+
+// Close ends the connection.
+func (n *NATS) Close() { n.conn.Close() }
+
+// Republished opens a lane of acknowledged publishes, received from a core subscription as the server republishes them.
+func (n *NATS) Republished(context.Context) (Lane, error) {
+	n.next++
+	id := fmt.Sprint(n.next)
+
+	sub, err := n.conn.SubscribeSync("raw.live." + id)
+	if err == nil {
+		err = n.conn.Flush()
+	}
+
+	if err != nil {
+		return nil, fmt.Errorf("subscribe: %w", err)
+	}
+
+	return &republished{nats: n, subject: "raw.log." + id, sub: sub}, nil
+}
+
+type republished struct {
+	nats    *NATS
+	subject string
+	sub     *nats.Subscription
+}
+
+func (l *republished) Send(ctx context.Context, data []byte) error {
+	_, err := l.nats.js.Publish(ctx, l.subject, data)
+
+	return err //nolint:wrapcheck // the caller says which lane it was
+}
+
+func (l *republished) Receive(ctx context.Context) ([]byte, error) {
+	m, err := l.sub.NextMsgWithContext(ctx)
+	if err != nil {
+		return nil, err //nolint:wrapcheck // the caller says which lane it was
+	}
+
+	return m.Data, nil
+}
+
+func (l *republished) Close() error {
+	return l.sub.Unsubscribe() //nolint:wrapcheck // the caller says which lane it was
+}
+
+// Async opens a lane of publishes whose acknowledgements are awaited together, received by an ordered consumer.
+func (n *NATS) Async(ctx context.Context) (Lane, error) {
+	n.next++
+	subject := fmt.Sprint("raw.log.", n.next)
+
+	js, err := jetstream.New(n.conn, jetstream.WithPublishAsyncMaxPending(4000))
+	if err != nil {
+		return nil, fmt.Errorf("open JetStream: %w", err)
+	}
+
+	c, err := js.OrderedConsumer(ctx, "raw", jetstream.OrderedConsumerConfig{FilterSubjects: []string{subject}})
+	if err != nil {
+		return nil, fmt.Errorf("open consumer: %w", err)
+	}
+
+	messages, err := c.Messages()
+	if err != nil {
+		return nil, fmt.Errorf("consume: %w", err)
+	}
+
+	return &async{js: js, subject: subject, messages: messages}, nil
+}
+
+type async struct {
+	js       jetstream.JetStream
+	subject  string
+	messages jetstream.MessagesContext
+}
+
+func (l *async) Send(_ context.Context, data []byte) error {
+	_, err := l.js.PublishAsync(l.subject, data)
+
+	return err //nolint:wrapcheck // the caller says which lane it was
+}
+
+func (l *async) Receive(context.Context) ([]byte, error) {
+	m, err := l.messages.Next()
+	if err != nil {
+		return nil, err //nolint:wrapcheck // the caller says which lane it was
+	}
+
+	return m.Data(), nil
+}
+
+func (l *async) Close() error {
+	l.messages.Stop()
+
+	select {
+	case <-l.js.PublishAsyncComplete():
+		return nil
+	case <-time.After(time.Minute):
+		return context.DeadlineExceeded
+	}
+}

@@ -1,0 +1,110 @@
+// Command bench measures Woodwork beside the bare brokers and its peers, and writes what it found as a table, as JSON and
+// as plots.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"time"
+
+	"github.com/woodwork-go/woodwork/bench/report"
+	"github.com/woodwork-go/woodwork/bench/row"
+)
+
+func main() {
+	quick := flag.Bool("quick", false, "take less than four minutes, and write quick.json")
+	rows := flag.String("run", "", "measure only the rows whose names match the `regexp`")
+	dir := flag.String("out", "results", "`folder` for the results")
+	flag.Parse()
+
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	err := bench(ctx, *quick, *rows, *dir)
+
+	stop()
+
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+func bench(ctx context.Context, quick bool, rows, dir string) error {
+	wanted, err := regexp.Compile(rows)
+	if err != nil {
+		return fmt.Errorf("-run: %w", err)
+	}
+
+	out := report.New(machine(), time.Now().UTC())
+
+	for _, r := range row.All() {
+		if !wanted.MatchString(r.Name) {
+			continue
+		}
+
+		begun := time.Now()
+
+		if err := measure(ctx, r, row.Scale{Quick: quick}, out); err != nil {
+			return fmt.Errorf("%s: %w", r.Name, err)
+		}
+
+		fmt.Fprintf(os.Stderr, "%-12s %s: %v\n", r.Name, r.What, time.Since(begun).Round(time.Second))
+	}
+
+	if err := out.Table(os.Stdout); err != nil {
+		return err //nolint:wrapcheck // it says what it was doing
+	}
+
+	return write(out, dir, quick)
+}
+
+// measure runs a row on brokers of its own.
+func measure(ctx context.Context, r row.Row, scale row.Scale, out *report.Report) error {
+	e := &row.Env{Scale: scale}
+	err := r.Run(ctx, e, out)
+
+	if closeErr := e.Close(); err == nil {
+		err = closeErr
+	}
+
+	return err //nolint:wrapcheck // the caller says which row it was
+}
+
+// machine names what the figures are of.
+func machine() string {
+	return fmt.Sprintf("%s/%s, %d processors, %s", runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), runtime.Version())
+}
+
+// write leaves the results in the folder.
+func write(out *report.Report, dir string, quick bool) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil { //nolint:gosec // results are for everyone
+		return fmt.Errorf("make folder for results: %w", err)
+	}
+
+	name := "full.json"
+	if quick {
+		name = "quick.json"
+	}
+
+	f, err := os.Create(filepath.Join(dir, name)) //nolint:gosec // the user's own choice
+	if err != nil {
+		return fmt.Errorf("write results: %w", err)
+	}
+
+	if quick {
+		err = out.TargetsJSON(f)
+	} else {
+		err = out.JSON(f)
+	}
+
+	if closeErr := f.Close(); err == nil && closeErr != nil {
+		err = fmt.Errorf("write results: %w", closeErr)
+	}
+
+	return err
+}

@@ -1,0 +1,170 @@
+package row
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/woodwork-go/woodwork/bench/lane"
+	"github.com/woodwork-go/woodwork/bench/measure"
+	"github.com/woodwork-go/woodwork/bench/report"
+)
+
+const (
+	// talking is how many of the open sessions talk at a time.
+	talking = 1000
+	// perSecond is how many chunks they send in all.
+	perSecond = 5000
+	// openers is how many sessions are opened at once.
+	openers = 64
+)
+
+// growth opens more and more sessions, each with a writer that has written and a reader that has read, and lets a
+// thousand of them talk: what the others cost is what grows.
+func growth(ctx context.Context, e *Env, out *report.Report) error {
+	steps := []int{1_000, 10_000, 100_000}
+
+	url, err := e.nats(ctx)
+	if err != nil {
+		return err
+	}
+
+	b, err := e.bus(ctx, url)
+	if err != nil {
+		return err
+	}
+
+	w := e.woodwork(b)
+	empty := measure.Memory()
+
+	var (
+		open  []lane.Lane
+		first *grown
+	)
+
+	for _, n := range steps {
+		more, err := openMany(ctx, w.Open, n-len(open))
+		if err != nil {
+			return err
+		}
+
+		open = append(open, more...)
+		bytes := float64(measure.Memory()-empty) / float64(n)
+
+		g, err := talkSome(ctx, open, e.pick(5, 20))
+		if err != nil {
+			return err
+		}
+
+		out.Add("5,000 chunks/s among open sessions", fmt.Sprintf("Woodwork, %d open", n),
+			millis("p50 ms", g.took.P(median)), millis("p99 ms", g.took.P(tail)),
+			micros("processor µs/chunk", g.cpu), report.Figure{Name: "bytes/session", Value: bytes})
+
+		if first == nil {
+			first = g
+		}
+
+		if n == steps[len(steps)-1] {
+			out.Set("growth_cpu_per_chunk_1k_to_100k", float64(g.cpu)/float64(first.cpu))
+			out.Set("growth_p99_1k_to_100k", float64(g.took.P(tail))/float64(first.took.P(tail)))
+			out.Set("bytes_per_open_session", bytes)
+		}
+	}
+
+	return nil
+}
+
+// openMany opens lanes and sends one chunk through each.
+func openMany(ctx context.Context, open lane.Opener, n int) ([]lane.Lane, error) {
+	lanes := make([]lane.Lane, n)
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(openers)
+
+	for i := range lanes {
+		group.Go(func() error {
+			l, err := open(ctx)
+			if err != nil {
+				return err
+			}
+
+			lanes[i] = l
+
+			if err := l.Send(ctx, []byte(token)); err != nil {
+				return fmt.Errorf("send first chunk: %w", err)
+			}
+
+			_, err = l.Receive(ctx)
+
+			return err //nolint:wrapcheck // it names the stream
+		})
+	}
+
+	return lanes, group.Wait() //nolint:wrapcheck // the functions say what they were doing
+}
+
+// grown is what chunks took while many sessions were open.
+type grown struct {
+	took *measure.Latency
+	cpu  time.Duration // for each chunk
+}
+
+// talkSome lets evenly chosen sessions talk.
+func talkSome(ctx context.Context, open []lane.Lane, seconds int) (*grown, error) {
+	var (
+		g        = &grown{took: measure.NewLatency()}
+		interval = time.Second * talking / perSecond
+		chunks   = seconds * perSecond / talking
+		took     = make([]*measure.Latency, talking)
+		step     = len(open) / talking
+	)
+
+	before, err := measure.CPU()
+	if err != nil {
+		return nil, err //nolint:wrapcheck // it says what it is about
+	}
+
+	group, ctx := errgroup.WithContext(ctx)
+	start := time.Now().Add(time.Second)
+
+	for i := range talking {
+		l, at := open[i*step], start.Add(interval*time.Duration(i)/talking)
+		took[i] = measure.NewLatency()
+
+		group.Go(func() error {
+			return measure.Pace(ctx, at, interval, chunks, func(meant time.Time) error { //nolint:wrapcheck // see above
+				return l.Send(ctx, measure.Stamp(meant, word)) //nolint:wrapcheck // see above
+			})
+		})
+		group.Go(func() error {
+			for range chunks {
+				data, err := l.Receive(ctx)
+				if err != nil {
+					return fmt.Errorf("receive: %w", err)
+				}
+
+				took[i].Add(measure.Since(data))
+			}
+
+			return nil
+		})
+	}
+
+	if err := group.Wait(); err != nil {
+		return nil, err //nolint:wrapcheck // see above
+	}
+
+	after, err := measure.CPU()
+	if err != nil {
+		return nil, err //nolint:wrapcheck // it says what it is about
+	}
+
+	for _, t := range took {
+		g.took.Merge(t)
+	}
+
+	g.cpu = (after - before) / time.Duration(g.took.Count())
+
+	return g, nil
+}

@@ -8,6 +8,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/woodwork-go/woodwork/framework/bus"
+	"github.com/woodwork-go/woodwork/framework/bus/internal/wire"
 )
 
 // Append stores a frame; see [bus.Log]. One try waits for at most [Config].AppendTimeout. The returned entry shares
@@ -17,7 +18,7 @@ func (b *Bus) Append(ctx context.Context, f *bus.Frame, after *bus.Entry) (*bus.
 	if err != nil {
 		return nil, fmt.Errorf("append frame: %w: %w", bus.ErrInvalid, err)
 	}
-	if err := checkFrame(f); err != nil {
+	if err := wire.CheckFrame(f); err != nil {
 		return nil, fmt.Errorf("append frame of %s: %w", f.ID, err)
 	}
 	if len(f.Body) > b.info.MaxBody {

@@ -3,11 +3,11 @@ package natsbus
 import (
 	"hash/crc32"
 	"strconv"
-	"strings"
 
 	"github.com/nats-io/nats.go"
 
 	"github.com/woodwork-go/woodwork/framework/bus"
+	"github.com/woodwork-go/woodwork/framework/bus/internal/wire"
 )
 
 // The headers of a frame. The body is the chunks' bytes and nothing else. A header that would say nothing is absent.
@@ -31,12 +31,11 @@ const (
 
 const (
 	protocolVersion = "1"
-	noChunks        = "none"
 	yes             = "1"
 	crcDigits       = 8
 )
 
-// encodeFrame returns the headers of a frame. The frame must have passed checkFrame.
+// encodeFrame returns the headers of a frame. The frame must have passed [wire.CheckFrame].
 func encodeFrame(f *bus.Frame, links []uint64) nats.Header {
 	values := make([]string, 0, 16)
 	h := make(nats.Header, 16)
@@ -51,7 +50,7 @@ func encodeFrame(f *bus.Frame, links []uint64) nats.Header {
 	set(headerAttempt, strconv.FormatUint(uint64(f.Attempt), 10))
 	set(headerWriter, escapeHeader(f.Writer))
 	set(headerFirst, strconv.FormatUint(f.First, 10))
-	set(headerLengths, encodeLengths(f.Lengths))
+	set(headerLengths, wire.Lengths(f.Lengths))
 	set(headerType, escapeHeader(string(f.Type)))
 	set(headerLinks, encodeLinks(links))
 	if f.Offset > 0 {
@@ -66,55 +65,12 @@ func encodeFrame(f *bus.Frame, links []uint64) nats.Header {
 	set(headerState, escapeHeader(string(f.State)))
 	set(headerReason, escapeHeader(f.Reason))
 	if len(f.Meta) > 0 {
-		set(headerMeta, encodeMeta(f.Meta))
+		set(headerMeta, wire.Meta(f.Meta))
 	}
 	setTrace(h, f.Trace)
 	set(headerCRC, formatCRC(checksum(h, f.Body)))
 
 	return h
-}
-
-// encodeLengths returns "" for the most common frame, that of one chunk.
-func encodeLengths(lengths []int) string {
-	switch len(lengths) {
-	case 0:
-		return noChunks
-	case 1:
-		return ""
-	}
-	buf := make([]byte, 0, 4*len(lengths))
-	for i, n := range lengths {
-		if i > 0 {
-			buf = append(buf, ',')
-		}
-		buf = strconv.AppendInt(buf, int64(n), 10)
-	}
-
-	return string(buf)
-}
-
-// decodeLengths is the inverse of encodeLengths for a body of size bytes.
-func decodeLengths(s string, size int) ([]int, bool) {
-	switch s {
-	case "":
-		return []int{size}, true
-	case noChunks:
-		return nil, size == 0
-	}
-	lengths := make([]int, 0, strings.Count(s, ",")+1)
-	for {
-		number, rest, some := strings.Cut(s, ",")
-		n, ok := parseUint(number, 10)
-		if !ok || n > uint64(size) {
-			return nil, false
-		}
-		lengths = append(lengths, int(n))
-		size -= int(n)
-		if !some {
-			return lengths, size == 0 && len(lengths) > 1
-		}
-		s = rest
-	}
 }
 
 // checksum covers every header that decides what a frame is, the stream's name included, so that no entry passes for

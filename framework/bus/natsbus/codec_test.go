@@ -13,6 +13,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/woodwork-go/woodwork/framework/bus"
+	"github.com/woodwork-go/woodwork/framework/bus/internal/wire"
 )
 
 // wire writes a frame as it is on the wire, headers in order.
@@ -135,7 +136,7 @@ func TestFrameCodec(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		f, links := drawFrame(t), drawLinks(t)
-		if err := checkFrame(f); err != nil {
+		if err := wire.CheckFrame(f); err != nil {
 			t.Fatal(err)
 		}
 		e, err := decodeEntry(f.ID, 42, overWire(t, encodeFrame(f, links)), f.Body)
@@ -250,7 +251,7 @@ func FuzzDecodeEntry(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if err := checkFrame(&e.Frame); err != nil {
+		if err := wire.CheckFrame(&e.Frame); err != nil {
 			t.Errorf("accepted a frame that can't be written: %v", err)
 		}
 		again, err := decodeEntry(id, 1, encodeFrame(&e.Frame, e.Links), body)

@@ -9,6 +9,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/woodwork-go/woodwork/framework/bus"
+	"github.com/woodwork-go/woodwork/framework/bus/internal/wire"
 )
 
 // errForeign: the entry has none of our headers. It is ignored: whoever may publish into a log's subject, or names it
@@ -65,7 +66,7 @@ func (d *decoder) numbers(e *bus.Entry) {
 	if value(d.h, headerOffset) != "" {
 		e.Offset = int(d.number(headerOffset, math.MaxInt32))
 	}
-	if e.Lengths, ok = decodeLengths(value(d.h, headerLengths), len(e.Body)); !ok {
+	if e.Lengths, ok = wire.ParseLengths(value(d.h, headerLengths), len(e.Body)); !ok {
 		d.bad = headerLengths
 	}
 	if e.Links, ok = decodeLinks(value(d.h, headerLinks)); !ok {
@@ -101,7 +102,7 @@ func (d *decoder) texts(f *bus.Frame) {
 	}
 	if meta := value(d.h, headerMeta); meta != "" {
 		var ok bool
-		if f.Meta, ok = decodeMeta(meta); !ok {
+		if f.Meta, ok = wire.ParseMeta(meta); !ok {
 			d.bad = headerMeta
 		}
 	}
@@ -114,31 +115,4 @@ func (d *decoder) text(key string) string {
 	}
 
 	return s
-}
-
-// checkFrame refuses a frame that could not be read back as it is.
-func checkFrame(f *bus.Frame) error {
-	sum := 0
-	for _, n := range f.Lengths {
-		if n < 0 {
-			return fmt.Errorf("negative chunk length: %w", bus.ErrInvalid)
-		}
-		sum += n
-	}
-	switch {
-	case sum != len(f.Body):
-		return fmt.Errorf("chunks of %d bytes in a body of %d: %w", sum, len(f.Body), bus.ErrInvalid)
-	case f.Attempt == 0 || f.Attempt > bus.MaxAttempt:
-		return fmt.Errorf("attempt %d: %w", f.Attempt, bus.ErrInvalid)
-	case f.First > bus.MaxIndex-uint64(len(f.Lengths)):
-		return fmt.Errorf("chunk index %d: %w", f.First, bus.ErrInvalid)
-	case f.Offset < 0 || f.Offset > math.MaxInt32:
-		return fmt.Errorf("offset %d: %w", f.Offset, bus.ErrInvalid)
-	case f.More && len(f.Lengths) != 1:
-		return fmt.Errorf("a frame that goes on holds one chunk, not %d: %w", len(f.Lengths), bus.ErrInvalid)
-	case f.After != (bus.Cursor{}) && !f.Begin:
-		return fmt.Errorf("a frame that begins no attempt comes after none: %w", bus.ErrInvalid)
-	}
-
-	return nil
 }

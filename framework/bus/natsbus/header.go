@@ -3,7 +3,6 @@ package natsbus
 import (
 	"errors"
 	"net/url"
-	"slices"
 	"strings"
 
 	"github.com/nats-io/nats.go"
@@ -73,48 +72,6 @@ func unescapeHeader(s string) (string, error) {
 	}
 
 	return out, nil
-}
-
-// encodeMeta writes small facts as a query string, keys in order.
-func encodeMeta(meta map[string]string) string {
-	var b strings.Builder
-	for i, key := range sortedKeys(meta) {
-		if i > 0 {
-			b.WriteByte('&')
-		}
-		b.WriteString(url.QueryEscape(key))
-		b.WriteByte('=')
-		b.WriteString(url.QueryEscape(meta[key]))
-	}
-
-	return b.String()
-}
-
-// decodeMeta is the inverse of encodeMeta.
-func decodeMeta(s string) (map[string]string, bool) {
-	meta := map[string]string{}
-	for pair := range strings.SplitSeq(s, "&") {
-		key, value, some := strings.Cut(pair, "=")
-		key, err := url.QueryUnescape(key)
-		if err != nil || !some {
-			return nil, false
-		}
-		if meta[key], err = url.QueryUnescape(value); err != nil {
-			return nil, false
-		}
-	}
-
-	return meta, true
-}
-
-func sortedKeys(m map[string]string) []string {
-	keys := make([]string, 0, len(m))
-	for key := range m {
-		keys = append(keys, key)
-	}
-	slices.Sort(keys)
-
-	return keys
 }
 
 // setTrace writes a W3C trace context. What can't stand in a header is left out: tracing never stops a message.

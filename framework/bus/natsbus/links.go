@@ -4,6 +4,8 @@ import (
 	"math/bits"
 	"strconv"
 	"strings"
+
+	"github.com/woodwork-go/woodwork/framework/bus/internal/wire"
 )
 
 // Links let a reader find a stream's earlier frames by sequence, without a scan of the log that a hundred thousand
@@ -118,17 +120,5 @@ func decodeLinks(s string) ([]uint64, bool) {
 	return links, !some && rest == ""
 }
 
-// parseUint takes a number only as it is written: no sign, no leading zeros, lower case.
-func parseUint(s string, base int) (uint64, bool) {
-	n, err := strconv.ParseUint(s, base, 64)
-	if err != nil || s[0] == '0' && len(s) > 1 {
-		return 0, false
-	}
-	for i := range len(s) {
-		if 'A' <= s[i] && s[i] <= 'Z' || s[i] == '_' {
-			return 0, false
-		}
-	}
-
-	return n, true
-}
+// parseUint takes a number only as it is written.
+func parseUint(s string, base int) (uint64, bool) { return wire.ParseUint(s, base) }

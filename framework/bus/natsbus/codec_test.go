@@ -16,8 +16,8 @@ import (
 	"github.com/woodwork-go/woodwork/framework/bus/internal/wire"
 )
 
-// wire writes a frame as it is on the wire, headers in order.
-func wire(h nats.Header, body []byte) string {
+// onWire writes a frame as it is on the wire, headers in order.
+func onWire(h nats.Header, body []byte) string {
 	var b strings.Builder
 	for _, key := range slices.Sorted(maps.Keys(h)) {
 		b.WriteString(key + ": " + strings.Join(h[key], "; ") + "\n")
@@ -107,7 +107,7 @@ Ww-Version: 1
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			if diff := cmp.Diff(c.want, wire(encodeFrame(&c.frame, c.links), c.frame.Body)); diff != "" {
+			if diff := cmp.Diff(c.want, onWire(encodeFrame(&c.frame, c.links), c.frame.Body)); diff != "" {
 				t.Errorf("wire form (-want +got):\n%s", diff)
 			}
 		})

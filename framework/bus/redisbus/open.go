@@ -35,6 +35,8 @@ type Bus struct {
 	counts counters
 
 	appendScript *script
+	scripts      scripts // of mailboxes, keys and dead letters
+	workers      workers
 
 	closeOnce sync.Once
 	closing   chan struct{}  // closed when Close begins
@@ -52,10 +54,10 @@ func Open(ctx context.Context, cfg Config) (*Bus, error) {
 	cfg = cfg.withDefaults()
 	b := &Bus{
 		cfg: cfg, log: cfg.Logger, closing: make(chan struct{}), done: make(chan struct{}),
-		appendScript: newScript("append", appendLua),
+		appendScript: newScript("append", appendLua), scripts: newScripts(),
 	}
 	if err := b.open(ctx); err != nil {
-		b.shut()
+		b.shut(ctx)
 
 		return nil, b.dialError(err)
 	}
@@ -92,17 +94,18 @@ func (b *Bus) Info() bus.Info { return *b.info.Load() }
 
 // Close ends the bus after what was sent has left the process, or when ctx ends. It is idempotent and waits for the
 // bus's goroutines.
-func (b *Bus) Close(context.Context) error {
-	b.shut()
+func (b *Bus) Close(ctx context.Context) error {
+	b.shut(ctx)
 	<-b.done
 
 	return nil
 }
 
 // shut closes what is open, in any state of opening.
-func (b *Bus) shut() {
+func (b *Bus) shut(ctx context.Context) {
 	b.closeOnce.Do(func() {
 		close(b.closing)
+		b.workers.close(ctx)
 		if b.hub != nil {
 			b.hub.close()
 		}

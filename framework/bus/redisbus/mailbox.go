@@ -1,0 +1,169 @@
+package redisbus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/woodwork-go/woodwork/framework/bus"
+	"github.com/woodwork-go/woodwork/subjects"
+)
+
+var _ bus.Mailbox = (*Bus)(nil)
+
+// Post stores a letter and makes sure that a worker will see it; see [bus.Mailbox]. A letter with the id of one that
+// is not done yet is not stored again. Post tries again until ctx ends or the server refuses for good.
+func (b *Bus) Post(ctx context.Context, l *bus.Letter) error {
+	box, err := b.box(l.Component, l.Session)
+	if err != nil {
+		return fmt.Errorf("post letter: %w", err)
+	}
+
+	if err := b.checkLetter(l); err != nil {
+		return fmt.Errorf("post letter: %w", err)
+	}
+
+	args := append([]any{l.ID, l.Session, box.Wake}, encodeLetter(l)...)
+	keys := []string{box.Inbox, box.Letters, box.Due}
+
+	err = b.insist(ctx, func() error {
+		_, err := b.run(ctx, b.scripts.post, keys, args...)
+
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("post letter %s: %w", l.ID, err)
+	}
+
+	return nil
+}
+
+// Peek returns the oldest letter of a mailbox; see [bus.Mailbox].
+func (b *Bus) Peek(ctx context.Context, component, session string) (*bus.Letter, error) {
+	box, err := b.box(component, session)
+	if err != nil {
+		return nil, fmt.Errorf("peek: %w", err)
+	}
+
+	for from := "-"; ; {
+		entries, err := b.firstEntries(ctx, box.Inbox, from)
+		if err != nil {
+			return nil, fmt.Errorf("peek: %w", err)
+		}
+
+		if len(entries) == 0 {
+			return nil, nil //nolint:nilnil // no letter is an answer, not a failure
+		}
+
+		l, err := decodeLetter(component, session, entries[0])
+		if !errors.Is(err, bus.ErrCorrupt) {
+			return l, err
+		}
+
+		from = "(" + entries[0].ID // what isn't ours waits for nobody
+	}
+}
+
+func (b *Bus) box(component, session string) (subjects.RedisMailbox, error) {
+	box, err := b.ns.RedisMailbox(component, session)
+	if err != nil {
+		return box, fmt.Errorf("%w: %w", bus.ErrInvalid, err)
+	}
+
+	return box, nil
+}
+
+func (b *Bus) checkLetter(l *bus.Letter) error {
+	if err := subjects.CheckID("turn", l.ID); err != nil {
+		return fmt.Errorf("%w: %w", bus.ErrInvalid, err)
+	}
+
+	if len(l.Body) > b.Info().MaxBody {
+		return fmt.Errorf("letter %s: body of %d bytes, of at most %d: %w", l.ID, len(l.Body), b.Info().MaxBody, bus.ErrTooLarge)
+	}
+
+	return nil
+}
+
+// workers is what a bus knows of its calls of Work.
+type workers struct {
+	mu      sync.Mutex
+	closed  bool
+	all     map[*worker]struct{}
+	running sync.WaitGroup
+}
+
+// join makes a worker known, so that Close can end it. It reports whether the bus is open.
+func (s *workers) join(w *worker) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+
+	if s.closed {
+		return false
+	}
+
+	if s.all == nil {
+		s.all = map[*worker]struct{}{}
+	}
+
+	s.all[w] = struct{}{}
+	s.running.Add(1)
+
+	return true
+}
+
+func (s *workers) leave(w *worker) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+
+	delete(s.all, w)
+	s.running.Done()
+}
+
+// closeGrace is how long Close waits for what serves mailboxes to notice that it was cancelled.
+const closeGrace = 2 * time.Second
+
+// close cancels what serves mailboxes and waits until it has returned, but not for long: a serve that doesn't heed its
+// context ends later, with every call of it failing.
+func (s *workers) close(ctx context.Context) {
+	s.mu.Lock()
+	s.closed = true
+
+	for w := range s.all {
+		w.end(bus.ErrClosed)
+	}
+
+	s.mu.Unlock()
+
+	ended := make(chan struct{})
+
+	go func() {
+		defer close(ended)
+
+		s.running.Wait()
+	}()
+
+	grace := time.NewTimer(closeGrace)
+	defer grace.Stop()
+
+	select {
+	case <-ended:
+	case <-ctx.Done():
+	case <-grace.C:
+	}
+}
+
+// firstEntries returns the first entry of a Redis stream from an id on, or none.
+func (b *Bus) firstEntries(ctx context.Context, key, from string) ([]redis.XMessage, error) {
+	if err := b.ready(ctx); err != nil {
+		return nil, err
+	}
+
+	entries, err := b.client.XRangeN(ctx, key, from, "+", 1).Result()
+
+	return entries, b.readError(ctx, err)
+}

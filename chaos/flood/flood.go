@@ -1,8 +1,9 @@
 // Package flood measures what a producer that is far too fast for its reader does to the process and to others.
 //
-// [Run] streams short chunks in sessions of their own and measures how long each takes to its reader, first alone and
-// then beside a flood: a component that has a lot to send to one that reads slowly. The window between the two is what
-// holds the producer back, so the process's memory and the others' latency should hardly change. The broker runs
+// [Run] streams short chunks in sessions of their own and measures how long each takes to its reader beside a flood: a
+// component that has a lot to send to one that reads slowly. Again and again it dams the flood up for a while and measures
+// the same without it, so that whatever else the machine does hits both alike. The window between the two components is
+// what holds the producer back, so the process's memory and the others' latency should hardly change. The broker runs
 // elsewhere, so that its memory is not counted.
 //
 // File map: flood.go the run and its report; others.go the other sessions; heap.go the process's memory.
@@ -14,6 +15,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -34,8 +36,8 @@ type Config struct {
 	Chunk int
 	// Rate is how many bytes its reader takes in a second. Defaults to 1 MB.
 	Rate int
-	// Duration bounds each of the two phases. Defaults to 5 s; -1 lets the second one last until all was read, and the
-	// first one 10 s.
+	// Duration is how long the others are measured beside the flood, and then as long without it. Defaults to 5 s; -1
+	// repeats that, 15 s and 5 s at a time, until all was read.
 	Duration time.Duration
 	// Sessions is how many others there are, with 50 chunks a second each. Defaults to 20.
 	Sessions int
@@ -57,8 +59,8 @@ type Report struct {
 	Sent, Read, Ahead int64
 	// Heap is the largest live heap of the process beside the flood, in bytes, and Quiet that before.
 	Heap, Quiet uint64
-	// Before and During are the 99th percentiles of the other sessions' chunks, alone and beside the flood.
-	Before, During time.Duration
+	// Without and Beside are the 99th percentiles of the other sessions' chunks, without the flood and beside it.
+	Without, Beside time.Duration
 	// Chunks is how many chunks of others were measured beside the flood.
 	Chunks int
 }
@@ -66,23 +68,23 @@ type Report struct {
 // String returns the report on one line.
 func (r Report) String() string {
 	return fmt.Sprintf("flood: sent %.1f MB, read %.1f MB, at most %.2f MB ahead; heap %.1f MB (quiet %.1f MB); "+
-		"others' p99 %v, beside the flood %v (ratio %.2f, %d chunks)",
+		"others' p99 without it %v, beside it %v (ratio %.2f, %d chunks)",
 		mb(r.Sent), mb(r.Read), mb(r.Ahead), mb(int64(r.Heap)), mb(int64(r.Quiet)),
-		r.Before.Round(time.Microsecond), r.During.Round(time.Microsecond), r.Ratio(), r.Chunks)
+		r.Without.Round(time.Microsecond), r.Beside.Round(time.Microsecond), r.Ratio(), r.Chunks)
 }
 
 // Ratio is how many times longer the others' chunks took beside the flood.
-func (r Report) Ratio() float64 { return float64(r.During) / float64(max(r.Before, 1)) }
+func (r Report) Ratio() float64 { return float64(r.Beside) / float64(max(r.Without, 1)) }
 
 func mb(n int64) float64 { return float64(n) / 1e6 }
 
-// quiet returns how long the first phase lasts.
-func (c Config) quiet() time.Duration {
+// phases returns how long the others are measured at a time, beside the flood and without it.
+func (c Config) phases() (beside, without time.Duration) {
 	if c.Duration > 0 {
-		return c.Duration
+		return c.Duration, c.Duration
 	}
 
-	return 10 * time.Second
+	return 15 * time.Second, 5 * time.Second
 }
 
 const (
@@ -95,6 +97,7 @@ type flood struct {
 	cfg        Config
 	sent, read atomic.Int64
 	ahead      atomic.Int64
+	dam        sync.RWMutex // locked while the flood is held up
 	done       chan struct{}
 }
 
@@ -105,16 +108,9 @@ func Run(ctx context.Context, cfg Config) (Report, error) {
 	store := stream.NewStore(cfg.Bus, cfg.Bus.Info(), cfg.Stream)
 	defer store.Close()
 
-	o := &others{store: store, count: cfg.Sessions, run: "before-" + rand.Text()}
-
-	before, err := o.measure(ctx, cfg.quiet(), nil)
-	if err != nil {
-		return Report{}, err
-	}
-
-	o.run = "during-" + rand.Text()
-	report := Report{Before: percentile(before), Quiet: liveHeap()}
-	err = (&flood{cfg: cfg, done: make(chan struct{})}).measure(ctx, o, &report)
+	report := Report{Quiet: liveHeap()}
+	o := &others{store: store, count: cfg.Sessions, run: rand.Text()}
+	err := (&flood{cfg: cfg, done: make(chan struct{})}).measure(ctx, o, &report)
 
 	return report, err
 }
@@ -135,10 +131,7 @@ func (f *flood) measure(ctx context.Context, o *others, report *Report) error {
 
 	err := f.post(ctx)
 	if err == nil {
-		var during []time.Duration
-
-		during, err = o.measure(ctx, f.cfg.Duration, f.done)
-		report.During, report.Chunks = percentile(during), len(during)
+		err = f.compare(ctx, o, report)
 	}
 
 	report.Sent, report.Read, report.Ahead = f.sent.Load(), f.read.Load(), f.ahead.Load()
@@ -148,6 +141,52 @@ func (f *flood) measure(ctx context.Context, o *others, report *Report) error {
 	report.Heap = <-peak
 
 	return errors.Join(err, <-errs, <-errs)
+}
+
+// compare measures the others beside the flood and without it, in turn.
+func (f *flood) compare(ctx context.Context, o *others, report *Report) error {
+	var beside, without []time.Duration
+
+	long, short := f.cfg.phases()
+
+	for again := true; again; again = f.cfg.Duration < 0 && !f.over() {
+		some, err := o.measure(ctx, long)
+		if err != nil {
+			return err
+		}
+
+		beside = append(beside, some...)
+
+		f.dam.Lock()
+		some, err = o.measure(ctx, short)
+		f.dam.Unlock()
+
+		if err != nil {
+			return err
+		}
+
+		without = append(without, some...)
+	}
+
+	report.Beside, report.Without, report.Chunks = percentile(beside), percentile(without), len(beside)
+
+	return nil
+}
+
+// over reports whether all of the flood was read.
+func (f *flood) over() bool {
+	select {
+	case <-f.done:
+		return true
+	default:
+		return false
+	}
+}
+
+// pass waits while the flood is held up.
+func (f *flood) pass() {
+	f.dam.RLock()
+	defer f.dam.RUnlock()
 }
 
 // post starts the flood.
@@ -172,6 +211,8 @@ func (f *flood) source() framework.Service {
 		data := make([]byte, f.cfg.Chunk)
 
 		for left := f.cfg.Bytes; left > 0; left -= len(data) {
+			f.pass()
+
 			if err := t.Output.Send(ctx, data); err != nil {
 				return err
 			}
@@ -188,17 +229,20 @@ func (f *flood) source() framework.Service {
 
 func (f *flood) sink() framework.Service {
 	handle := func(ctx context.Context, t *framework.Turn) error {
-		begun := time.Now()
+		next := time.Now()
 
 		for chunk, err := range t.Input.Chunks(ctx) {
 			if err != nil {
 				return err
 			}
 
-			read := f.read.Add(int64(len(chunk.Data)))
-			due := time.Duration(float64(read) / float64(f.cfg.Rate) * float64(time.Second))
+			f.pass()
+			f.read.Add(int64(len(chunk.Data)))
 
-			if err := sleepUntil(ctx, begun.Add(due)); err != nil {
+			next = later(next, time.Now().Add(-time.Second)) // what was held up is not made up for
+			next = next.Add(time.Duration(float64(len(chunk.Data)) / float64(f.cfg.Rate) * float64(time.Second)))
+
+			if err := sleepUntil(ctx, next); err != nil {
 				return err
 			}
 		}
@@ -209,6 +253,14 @@ func (f *flood) sink() framework.Service {
 	}
 
 	return framework.Service{Name: sink, MaxDuration: -1, Handler: handle}
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+
+	return b
 }
 
 func sleepUntil(ctx context.Context, at time.Time) error {

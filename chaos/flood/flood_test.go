@@ -21,7 +21,7 @@ import (
 const (
 	// server tells a copy of this test's process to be the broker, in this folder.
 	server = "WOODWORK_TEST_FLOOD_SERVER"
-	// long asks for the whole flood: 1 GB at 1 MB/s, which takes 17 minutes, with its effect on others.
+	// long asks for the whole flood: 1 GB at 1 MB/s, which takes 22 minutes, with its effect on others.
 	long = "WOODWORK_FLOOD_LONG"
 
 	// heapBound is what the process may need: the windows, the readers' queues, and as much again until the garbage of
@@ -116,8 +116,8 @@ func TestFloodIsHeldBack(t *testing.T) {
 
 	t.Log(report)
 
-	if report.Ahead > window || report.Sent < 4e6 || report.Read == 0 || whole && report.Read != 1e9 {
-		t.Error("the producer is not where its window ends")
+	if report.Ahead > window || report.Sent < 4e6 || report.Read == 0 || whole && (report.Read < 1e9 || report.Read != report.Sent) {
+		t.Errorf("sent %d bytes, read %d, ahead %d, want at most %d ahead", report.Sent, report.Read, report.Ahead, window)
 	}
 
 	if report.Heap > heapBound {

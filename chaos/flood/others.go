@@ -20,27 +20,16 @@ const interval = 20 * time.Millisecond
 type others struct {
 	store *stream.Store
 	count int
-	run   string // makes the streams' ids unlike those of earlier measurements
+	run   string // with runs makes the streams' ids unlike those of earlier measurements
+	runs  int
 }
 
-// measure returns how long each chunk of the others took, from Send to its reader's Next, sorted. It goes on for d, or
-// if that is negative until done is closed.
-func (o *others) measure(ctx context.Context, d time.Duration, done <-chan struct{}) ([]time.Duration, error) {
-	stopped, stop := context.WithCancel(ctx)
+// measure returns how long each chunk of the others took within d, from Send to its reader's Next.
+func (o *others) measure(ctx context.Context, d time.Duration) ([]time.Duration, error) {
+	stopped, stop := context.WithTimeout(ctx, d)
 	defer stop()
 
-	if d > 0 {
-		timer := time.AfterFunc(d, stop)
-		defer timer.Stop()
-	} else {
-		go func() {
-			select {
-			case <-done:
-				stop()
-			case <-stopped.Done():
-			}
-		}()
-	}
+	o.runs++
 
 	var (
 		running sync.WaitGroup
@@ -51,7 +40,7 @@ func (o *others) measure(ctx context.Context, d time.Duration, done <-chan struc
 
 	for i := range o.count {
 		running.Go(func() {
-			id := bus.StreamID{Session: fmt.Sprint("other-", i), Stream: o.run}
+			id := bus.StreamID{Session: fmt.Sprint("other-", i), Stream: fmt.Sprint(o.run, "-", o.runs)}
 			hops, err := o.stream(ctx, stopped, id)
 
 			mu.Lock()
@@ -62,7 +51,6 @@ func (o *others) measure(ctx context.Context, d time.Duration, done <-chan struc
 	}
 
 	running.Wait()
-	slices.Sort(all)
 
 	return all, failed
 }
@@ -119,11 +107,13 @@ func (o *others) write(ctx, stopped context.Context, id bus.StreamID) error {
 	}
 }
 
-// percentile returns the 99th percentile of sorted durations.
-func percentile(sorted []time.Duration) time.Duration {
-	if len(sorted) == 0 {
+// percentile sorts durations and returns their 99th percentile.
+func percentile(all []time.Duration) time.Duration {
+	if len(all) == 0 {
 		return 0
 	}
 
-	return sorted[len(sorted)*99/100]
+	slices.Sort(all)
+
+	return all[len(all)*99/100]
 }

@@ -186,7 +186,7 @@ func (f *flood) over() bool {
 // pass waits while the flood is held up.
 func (f *flood) pass() {
 	f.dam.RLock()
-	defer f.dam.RUnlock()
+	f.dam.RUnlock() //nolint:gocritic,staticcheck // it only waits
 }
 
 // post starts the flood.

@@ -19,6 +19,8 @@ const (
 	KindReady Kind = "ready"
 	// KindDead carries turns that were set aside.
 	KindDead Kind = "dead"
+	// KindCall carries requests to an instance that is there now; nothing of it is stored.
+	KindCall Kind = "call"
 	// KindControl carries commands about a session.
 	KindControl Kind = "ctl"
 )
@@ -61,6 +63,18 @@ func (n Namespace) Dead(component, session, turn string) (string, error) {
 	}
 
 	return mailbox + "." + turn, nil
+}
+
+// Call returns the subject of requests to an instance of a component.
+func (n Namespace) Call(component, instance string) (string, error) {
+	if err := CheckID("component", component); err != nil {
+		return "", err
+	}
+	if err := CheckID("instance", instance); err != nil {
+		return "", err
+	}
+
+	return n.mailbox(KindCall, component, instance), nil
 }
 
 // Control returns the subject of commands to whoever works on a session.
@@ -152,8 +166,9 @@ func streamSubject(app string, kind Kind, shard, session, stream string) string 
 	return root + app + "." + string(kind) + "." + shard + "." + session + "." + stream
 }
 
-func mailboxSubject(app string, kind Kind, component, session string) string {
-	return root + app + "." + string(kind) + "." + component + "." + session
+// mailboxSubject is about a component and a session, or one of its instances.
+func mailboxSubject(app string, kind Kind, component, of string) string {
+	return root + app + "." + string(kind) + "." + component + "." + of
 }
 
 func controlSubject(app, session string) string {

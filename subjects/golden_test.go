@@ -44,6 +44,10 @@ func TestGoldenSubjects(t *testing.T) {
 			subjects.Subject{App: "shop", Kind: subjects.KindDead, Component: "llm", Session: "alice", Turn: "t1"},
 		},
 		{
+			func() (string, error) { return ns.Call("llm", "i1") }, "ww.shop.call.llm.i1",
+			subjects.Subject{App: "shop", Kind: subjects.KindCall, Component: "llm", Instance: "i1"},
+		},
+		{
 			func() (string, error) { return ns.Control("alice") }, "ww.shop.ctl.alice",
 			subjects.Subject{App: "shop", Kind: subjects.KindControl, Session: "alice"},
 		},

@@ -15,14 +15,16 @@ type Subject struct {
 	Kind Kind
 	// Shard is set for KindLog, KindLive and KindSignal.
 	Shard int
-	// Session is set for every kind.
+	// Session is set for every kind but KindCall.
 	Session string
 	// Stream is set for KindLog, KindLive and KindSignal.
 	Stream string
-	// Component is set for KindInbox, KindReady and KindDead.
+	// Component is set for KindInbox, KindReady, KindDead and KindCall.
 	Component string
 	// Turn is set for KindDead.
 	Turn string
+	// Instance is set for KindCall.
+	Instance string
 }
 
 // String returns the subject that says so. It is the inverse of [Parse] for everything that Parse returns.
@@ -32,6 +34,8 @@ func (s Subject) String() string {
 		return streamSubject(s.App, s.Kind, strconv.Itoa(s.Shard), s.Session, s.Stream)
 	case KindInbox, KindReady:
 		return mailboxSubject(s.App, s.Kind, s.Component, s.Session)
+	case KindCall:
+		return mailboxSubject(s.App, s.Kind, s.Component, s.Instance)
 	case KindDead:
 		return mailboxSubject(s.App, s.Kind, s.Component, s.Session) + "." + s.Turn
 	default:
@@ -49,6 +53,9 @@ func Parse(s string) (Subject, error) {
 
 	return Subject{}, fmt.Errorf("subject %s is not one of Woodwork's: %w", quote(s), ErrInvalid)
 }
+
+// Ours reports whether a subject is in what belongs to Woodwork, whether or not a [Namespace] builds it.
+func Ours(s string) bool { return strings.HasPrefix(s, root) }
 
 func parse(s string) (Subject, bool) {
 	rest, ok := strings.CutPrefix(s, root)
@@ -71,6 +78,10 @@ func parse(s string) (Subject, bool) {
 		sub.Component, rest, _ = strings.Cut(rest, ".")
 		sub.Session, sub.Turn, _ = strings.Cut(rest, ".")
 		ok = ValidID(sub.Component) && ValidID(sub.Turn)
+	case KindCall:
+		sub.Component, sub.Instance, _ = strings.Cut(rest, ".")
+
+		return sub, validApp(app) && ValidID(sub.Component) && ValidID(sub.Instance)
 	case KindControl:
 		sub.Session = rest
 	default:

@@ -26,6 +26,8 @@ func build(ns subjects.Namespace, kind subjects.Kind, component, session, stream
 		return ns.Ready(component, session)
 	case subjects.KindDead:
 		return ns.Dead(component, session, stream)
+	case subjects.KindCall:
+		return ns.Call(component, stream)
 	default:
 		return ns.Control(session)
 	}
@@ -34,7 +36,7 @@ func build(ns subjects.Namespace, kind subjects.Kind, component, session, stream
 func kinds() []subjects.Kind {
 	return []subjects.Kind{
 		subjects.KindLog, subjects.KindLive, subjects.KindSignal, subjects.KindInbox,
-		subjects.KindReady, subjects.KindDead, subjects.KindControl,
+		subjects.KindReady, subjects.KindDead, subjects.KindCall, subjects.KindControl,
 	}
 }
 
@@ -54,9 +56,11 @@ func TestParseIsTheInverseOfBuild(t *testing.T) {
 			want.Component = ids().Draw(t, "component")
 		case subjects.KindDead:
 			want.Component, want.Turn = ids().Draw(t, "component"), ids().Draw(t, "turn")
+		case subjects.KindCall:
+			want.Session, want.Component, want.Instance = "", ids().Draw(t, "component"), ids().Draw(t, "instance")
 		default:
 		}
-		s, err := build(ns, kind, want.Component, want.Session, want.Stream+want.Turn)
+		s, err := build(ns, kind, want.Component, want.Session, want.Stream+want.Turn+want.Instance)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -82,14 +86,21 @@ func TestBadIDsAreRefusedEverywhere(t *testing.T) {
 		_, deadErr := ns.DeadFilter(id)
 		errs := []error{readyErr, deadErr}
 		for _, kind := range kinds() {
+			if kind == subjects.KindCall {
+				continue
+			}
 			_, err := build(ns, kind, "llm", id, "t1")
 			errs = append(errs, err)
 		}
-		for _, kind := range []subjects.Kind{subjects.KindLog, subjects.KindLive, subjects.KindSignal, subjects.KindDead} {
+		for _, kind := range []subjects.Kind{
+			subjects.KindLog, subjects.KindLive, subjects.KindSignal, subjects.KindDead, subjects.KindCall,
+		} {
 			_, err := build(ns, kind, "llm", "alice", id)
 			errs = append(errs, err)
 		}
-		for _, kind := range []subjects.Kind{subjects.KindInbox, subjects.KindReady, subjects.KindDead} {
+		for _, kind := range []subjects.Kind{
+			subjects.KindInbox, subjects.KindReady, subjects.KindDead, subjects.KindCall,
+		} {
 			_, err := build(ns, kind, id, "alice", "")
 			errs = append(errs, err)
 		}
@@ -135,6 +146,7 @@ func TestParseRefuses(t *testing.T) {
 		" ww.shop.log.0.a.b", "ww.shop.log.0.a.b ", "ww.shop.log.0.a.b\n", "ww.shop.inbox.llm", "ww.shop.inbox..a",
 		"ww.shop.inbox.llm.a.b", "ww.shop.inbox.llm.*",
 		"ww.shop.dead.llm.a", "ww.shop.dead.llm.a.", "ww.shop.dead.llm.a.b.c", "ww.shop.dead.llm..b",
+		"ww.shop.call.llm", "ww.shop.call.llm.", "ww.shop.call..i", "ww.shop.call.llm.i.x", "ww.shop.call.llm.*",
 		"ww.shop.sig.0.a", "ww.shop.sig.a.b", "ww.shop.ctl", "ww.shop.ctl.", "ww.shop.ctl.a.b", "ww.shop.ctl.>",
 		"ww.shop.other.a", "ww.shop..a.b", "$JS.API.INFO", "_INBOX.abc.def",
 		"ww.shop.ctl." + strings.Repeat("x", 65), "ww." + strings.Repeat("a", 33) + ".ctl.a",
@@ -149,7 +161,7 @@ func TestParseRefuses(t *testing.T) {
 func FuzzParse(f *testing.F) {
 	for _, s := range []string{
 		"ww.shop.log.0.alice.t1", "ww.shop.live.1023.bob._timeline", "ww.shop.sig.0.alice.t1", "ww.shop.inbox.llm.alice",
-		"ww.a.ready.b.c",
+		"ww.a.ready.b.c", "ww.a.call.b.c",
 		"ww.a.dead.b.c", "ww.a.dead.b.c.d", "ww.a.ctl.b", "ww.a.log.01.b.c", "ww.a.log.0.>", "",
 	} {
 		f.Add(s)
@@ -174,7 +186,7 @@ func FuzzParse(f *testing.F) {
 func checkRebuild(t *testing.T, sub subjects.Subject) {
 	t.Helper()
 	ns := namespace(t, sub.App, subjects.MaxShards)
-	s, err := build(ns, sub.Kind, sub.Component, sub.Session, sub.Stream+sub.Turn)
+	s, err := build(ns, sub.Kind, sub.Component, sub.Session, sub.Stream+sub.Turn+sub.Instance)
 	if err != nil {
 		t.Fatalf("%+v can't be built: %v", sub, err)
 	}

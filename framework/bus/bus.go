@@ -12,6 +12,7 @@ type Bus interface { //nolint:interfacebloat // it is the sum of small ones
 	KV
 	Signals
 	DeadLetters
+	RPC
 
 	// Info says which bus this is and what it promises.
 	Info() Info

@@ -84,7 +84,7 @@ func cases() []promise {
 
 	for _, some := range [][]promise{
 		infoCases(), logCases(), frameCases(), fenceCases(), followCases(), signalCases(), readCases(), outcomeCases(),
-		mailboxCases(), claimCases(), stressCases(), kvCases(), watchCases(), deadCases(),
+		mailboxCases(), claimCases(), stressCases(), kvCases(), watchCases(), deadCases(), rpcCases(), rpcEndCases(),
 		limitCases(), hostileCases(), closeCases(),
 	} {
 		all = append(all, some...)

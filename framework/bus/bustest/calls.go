@@ -2,6 +2,7 @@ package bustest
 
 import (
 	"context"
+	"errors"
 	"math"
 
 	"github.com/woodwork-go/woodwork/framework/bus"
@@ -38,7 +39,8 @@ func calls(b bus.Bus, e *bus.Entry) map[string]func(context.Context) error {
 	return all
 }
 
-// idCalls returns the calls that take two ids. Both are session and stream, or session and component for a letter.
+// idCalls returns the calls that take two ids. Both are session and stream, session and component for a letter, or
+// instance and component for a call, which nobody serves.
 func idCalls(b bus.Bus) map[string]func(ctx context.Context, session, stream string) error {
 	return map[string]func(context.Context, string, string) error{
 		"append first": func(ctx context.Context, session, stream string) error {
@@ -65,6 +67,22 @@ func idCalls(b bus.Bus) map[string]func(ctx context.Context, session, stream str
 		},
 		"listen": func(ctx context.Context, session, stream string) error {
 			stop, err := b.Listen(ctx, bus.StreamID{Session: session, Stream: stream}, func([]byte) {})
+			if err == nil {
+				stop()
+			}
+
+			return err
+		},
+		"call": func(ctx context.Context, instance, component string) error {
+			_, err := ask(ctx, b, bus.Endpoint{Component: component, Instance: instance}, "")
+			if errors.Is(err, bus.ErrNoResponder) {
+				return nil
+			}
+
+			return err
+		},
+		"serve": func(ctx context.Context, instance, component string) error {
+			stop, err := b.Serve(ctx, bus.Endpoint{Component: component, Instance: instance}, echo)
 			if err == nil {
 				stop()
 			}

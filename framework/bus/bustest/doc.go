@@ -8,6 +8,6 @@
 // results must be the same. Faulty also serves tests of what is built on a bus.
 //
 // File map: bustest.go Run and what it is given; suite.go what cases share; writer.go, tail.go and script.go a writer,
-// a reader and a log to be read; log*.go, mailbox*.go, kv*.go, dead.go, signals.go, limits.go, hostile.go and close.go
-// the cases; faulty.go, live.go and hints.go the faults.
+// a reader and a log to be read; log*.go, mailbox*.go, kv*.go, dead.go, signals.go, rpc*.go, limits.go, hostile.go and
+// close.go the cases; faulty.go, live.go, hints.go and faultycall.go the faults.
 package bustest

@@ -27,13 +27,14 @@ type FaultConfig struct {
 	Busy float64
 	// Unread is for reads of the log: they fail with [bus.ErrUnknown], [bus.Log].Read after some of its entries.
 	Unread float64
-	// Drop is for live deliveries and signals: they are lost without a trace.
+	// Drop is for live deliveries and signals: they are lost without a trace. It is for the requests of calls, too, and
+	// for their replies, whose loss ends the call with [bus.ErrInterrupted].
 	Drop float64
 	// Duplicate is for live deliveries and signals: they come again up to MaxDelay later.
 	Duplicate float64
 	// Reorder is for live deliveries and signals: they come behind the next one, or after MaxDelay when none follows.
 	Reorder float64
-	// Delay is for live deliveries and signals: they come up to MaxDelay later.
+	// Delay is for live deliveries, signals, requests and replies: they come up to MaxDelay later.
 	Delay float64
 	// Missed is for live deliveries: a nil entry comes before them although nothing is missing.
 	Missed float64

@@ -51,7 +51,8 @@ type Broker struct {
 	bytes  atomic.Int64
 	dead   graveyard
 
-	signals signals
+	signals   signals
+	endpoints endpoints
 
 	mu         sync.Mutex
 	components map[string]*component
@@ -77,7 +78,7 @@ func NewBroker(cfg Config) *Broker {
 // claims, as processes on one server do.
 func (b *Broker) Open() *Bus {
 	return &Bus{
-		broker: b, done: make(chan struct{}),
+		broker: b, done: make(chan struct{}), servers: make(map[bus.Endpoint]*server),
 		followers: make(map[*follower]struct{}), listeners: make(map[*listener]struct{}), workers: make(map[*worker]struct{}),
 	}
 }

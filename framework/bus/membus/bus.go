@@ -22,6 +22,7 @@ type Bus struct {
 	followers map[*follower]struct{}
 	listeners map[*listener]struct{}
 	workers   map[*worker]struct{}
+	servers   map[bus.Endpoint]*server
 }
 
 var _ bus.Bus = (*Bus)(nil)
@@ -33,15 +34,15 @@ func (b *Bus) Info() bus.Info {
 
 // Close implements [bus.Bus]. Mailboxes that the bus holds go to workers of other buses after their lease, and the
 // contexts of their serve calls are cancelled at once. Close waits for deliveries in progress, so a deliver function
-// must not call it. It always returns nil.
-func (b *Bus) Close(context.Context) error {
+// must not call it; for handlers of calls it waits until ctx ends. It always returns nil.
+func (b *Bus) Close(ctx context.Context) error {
 	if !b.closed.CompareAndSwap(false, true) {
 		return nil
 	}
 
 	close(b.done)
 	b.dropClaims()
-	b.stopAll()
+	b.stopAll(ctx)
 
 	return nil
 }
@@ -65,10 +66,10 @@ func (b *Bus) dropClaims() {
 }
 
 // stopAll ends what runs on this bus. Work waits for its serve calls by itself.
-func (b *Bus) stopAll() {
+func (b *Bus) stopAll(ctx context.Context) {
 	b.mu.Lock()
-	followers, listeners, workers := b.followers, b.listeners, b.workers
-	b.followers, b.listeners, b.workers = nil, nil, nil
+	followers, listeners, workers, servers := b.followers, b.listeners, b.workers, b.servers
+	b.followers, b.listeners, b.workers, b.servers = nil, nil, nil, nil
 	b.mu.Unlock()
 
 	for w := range workers {
@@ -82,6 +83,8 @@ func (b *Bus) stopAll() {
 	for l := range listeners {
 		b.unlisten(l)
 	}
+
+	stopServing(ctx, servers)
 }
 
 // ready returns the error of a call that can't start.

@@ -12,6 +12,6 @@
 // that crashed: its mailboxes go to others after their lease.
 //
 // File map: broker.go the broker and its limits; bus.go a connection; check.go what is refused before anything is
-// stored; log.go and journal.go frames, follower.go their delivery; signals.go hints; mailbox.go letters,
+// stored; log.go and journal.go frames, follower.go their delivery; signals.go hints; rpc.go calls; mailbox.go letters,
 // work.go workers, claim.go their claims; kv.go keys and watch.go watches; dead.go letters that were set aside.
 package membus

@@ -16,5 +16,5 @@
 // servers; request.go, publish.go, get.go, direct.go and errors.go talk to JetStream; codec.go, decode.go and header.go
 // are the wire form of a frame and links.go its links; append.go, read.go, linkreader.go and follow.go are the log;
 // signals.go hints that nothing stores; kv.go and watch.go the buckets; counts.go what could not be read; dead.go
-// letters that were set aside. The mailbox is in mailbox*.go.
+// letters that were set aside. The mailbox is in mailbox*.go, calls are in rpc*.go.
 package natsbus

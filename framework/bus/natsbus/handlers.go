@@ -18,6 +18,7 @@ func (b *Bus) disconnected(_ *nats.Conn, err error) {
 	b.log.Warn().Err(err).Msg("disconnected from NATS; reconnecting")
 	if req := b.requester(); req != nil {
 		req.fail("", fmt.Errorf("the connection broke: %w", bus.ErrUnknown))
+		b.calls.interrupt(fmt.Errorf("the connection broke: %w", bus.ErrInterrupted))
 	}
 }
 
@@ -25,6 +26,7 @@ func (b *Bus) reconnected(nc *nats.Conn) {
 	b.log.Info().Str("url", redact(nc.ConnectedUrlRedacted())).Msg("reconnected to NATS")
 	if f := b.liveFollows(); f != nil {
 		f.missed()
+		b.calls.reconnected()
 	}
 }
 
@@ -60,6 +62,8 @@ func (b *Bus) denied(err error) {
 	b.refused.Store(&err)
 	subject, publish := deniedSubject(err)
 	if req := b.requester(); publish && req != nil {
-		req.fail(subject, fmt.Errorf("the server denies it; grant the right to publish to %s: %w", subject, err))
+		reason := fmt.Errorf("the server denies it; grant the right to publish to %s: %w", subject, err)
+		req.fail(subject, reason)
+		b.calls.denied(subject, reason)
 	}
 }

@@ -48,7 +48,8 @@ type Bus struct {
 	req      *requester
 	follows  *follows
 	signals  *signals
-	ready    atomic.Pointer[Bus] // set when req and follows are; handlers run before
+	calls    *calls
+	ready    atomic.Pointer[Bus] // set when req, follows and calls are; handlers run before
 	apiSlots chan struct{}
 	fetches  chan struct{}
 	refused  atomic.Pointer[error] // last permission violation
@@ -119,6 +120,9 @@ func (b *Bus) dial(ctx context.Context) error {
 	}
 	b.follows = newFollows(nc, liveQueue, b.decodeLive)
 	b.signals = newSignals(nc)
+	if b.calls, err = newCalls(nc, b.apiPrefix, func() { b.counts.add(errForeign) }); err != nil {
+		return err
+	}
 	b.ready.Store(b)
 
 	return b.checkServer(ctx)
@@ -186,6 +190,7 @@ func (b *Bus) Close(ctx context.Context) error {
 	b.closeOnce.Do(func() {
 		close(b.closing)
 		b.closeMailbox(ctx)
+		b.closeCalls(ctx)
 		if b.nc.IsConnected() {
 			err = b.flush(ctx)
 		}
@@ -218,6 +223,9 @@ func (b *Bus) abort() {
 	if b.signals != nil {
 		b.signals.close()
 	}
+	if b.calls != nil {
+		b.calls.close()
+	}
 }
 
 // end makes the bus end with a reason, once.
@@ -226,6 +234,7 @@ func (b *Bus) end(reason error) {
 		b.reason = reason
 		if b.requester() != nil {
 			b.req.close(reason)
+			b.calls.leave(reason)
 		}
 		close(b.done)
 	})

@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"github.com/rs/zerolog"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/woodwork-go/woodwork/framework/bus"
 	"github.com/woodwork-go/woodwork/framework/bus/dial"
@@ -95,6 +96,8 @@ type Ref struct {
 // After an error the turn may or may not have been posted; repeat it with the same Post.ID to be sure. After
 // [ErrSessionBusy] it has not been posted.
 func (c *Client) Post(ctx context.Context, p Post, data []byte) (Ref, error) {
+	fresh := p.ID == ""
+
 	p, err := p.withDefaults()
 	if err != nil {
 		return Ref{}, err
@@ -104,18 +107,44 @@ func (c *Client) Post(ctx context.Context, p Post, data []byte) (Ref, error) {
 		return Ref{}, fmt.Errorf("post turn: %w", err)
 	}
 
-	if err := c.writeInput(ctx, p, data); err != nil {
+	mark, err := c.prepare(ctx, p, fresh, data)
+	if err != nil {
 		return Ref{}, fmt.Errorf("post turn: %w", err)
 	}
 
-	return p.ref(), c.postTurn(ctx, p)
+	return p.ref(), c.postTurn(ctx, p, mark)
+}
+
+// prepare stores the input and returns the turn's place in the session's control log. It does both at once, unless the
+// turn interrupts others: they are cancelled when its input is there.
+func (c *Client) prepare(ctx context.Context, p Post, fresh bool, data []byte) (uint64, error) {
+	if p.Policy == Interrupt {
+		if err := c.writeInput(ctx, p, fresh, data); err != nil {
+			return 0, err
+		}
+
+		return c.mark(ctx, p)
+	}
+
+	var mark uint64
+
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return c.writeInput(ctx, p, fresh, data) })
+	group.Go(func() (err error) {
+		mark, err = c.mark(ctx, p)
+
+		return err
+	})
+	err := group.Wait()
+
+	return mark, err //nolint:wrapcheck // both say what they were doing
 }
 
 // writeInput stores the whole input. An input that an earlier call with the same ID has completed is kept.
-func (c *Client) writeInput(ctx context.Context, p Post, data []byte) error {
+func (c *Client) writeInput(ctx context.Context, p Post, fresh bool, data []byte) error {
 	var ended *stream.EndedError
 
-	w, err := c.openInput(ctx, p, nil) // all of it is stored at once, however late the turn runs
+	w, err := c.openInput(ctx, p, fresh, nil) // all of it is stored at once, however late the turn runs
 	if errors.As(err, &ended) && ended.End.State == bus.Completed {
 		return nil
 	}
@@ -124,13 +153,9 @@ func (c *Client) writeInput(ctx context.Context, p Post, data []byte) error {
 		return err
 	}
 
-	if err := w.Send(ctx, data); err != nil {
+	if err := w.CloseWith(ctx, data); err != nil {
 		w.Abandon()
 
-		return fmt.Errorf("send input: %w", err)
-	}
-
-	if err := w.Close(ctx); err != nil {
 		return fmt.Errorf("store input: %w", err)
 	}
 
@@ -142,6 +167,8 @@ func (c *Client) writeInput(ctx context.Context, p Post, data []byte) error {
 // [ErrSessionBusy] as Post does. The writer's Send blocks while it is a window ahead of the component, also while that
 // is busy with earlier turns of the session.
 func (c *Client) Open(ctx context.Context, p Post) (*stream.Writer, Ref, error) {
+	fresh := p.ID == ""
+
 	p, err := p.withDefaults()
 	if err != nil {
 		return nil, Ref{}, err
@@ -151,15 +178,20 @@ func (c *Client) Open(ctx context.Context, p Post) (*stream.Writer, Ref, error) 
 		return nil, Ref{}, fmt.Errorf("open turn: %w", err)
 	}
 
-	w, err := c.openInput(ctx, p, []string{p.Component})
+	w, err := c.openInput(ctx, p, fresh, []string{p.Component})
 	if err != nil {
 		return nil, Ref{}, fmt.Errorf("open turn: %w", err)
 	}
 
-	if err := c.postTurn(ctx, p); err != nil {
+	mark, err := c.mark(ctx, p)
+	if err == nil {
+		err = c.postTurn(ctx, p, mark)
+	}
+
+	if err != nil {
 		w.Abandon()
 
-		return nil, Ref{}, err
+		return nil, Ref{}, fmt.Errorf("open turn: %w", err)
 	}
 
 	return w, p.ref(), nil
@@ -204,13 +236,13 @@ func (c *Client) Session(session, component string) *Session {
 	return &Session{ID: session, component: component, kv: c.bus}
 }
 
-func (c *Client) openInput(ctx context.Context, p Post, readers []string) (*stream.Writer, error) {
+func (c *Client) openInput(ctx context.Context, p Post, fresh bool, readers []string) (*stream.Writer, error) {
 	w, err := c.store.OpenWriter(ctx, stream.WriterConfig{
 		Session: p.Session,
 		Info: stream.Info{
 			Stream: p.ID, Component: p.From, Target: p.Component, Turn: p.ID, Root: p.ID, Type: p.Type,
 		},
-		Trace: p.Trace, Readers: readers,
+		Trace: p.Trace, Readers: readers, New: fresh,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("open input: %w", err)
@@ -219,12 +251,7 @@ func (c *Client) openInput(ctx context.Context, p Post, readers []string) (*stre
 	return w, nil
 }
 
-func (c *Client) postTurn(ctx context.Context, p Post) error {
-	mark, err := c.mark(ctx, p)
-	if err != nil {
-		return fmt.Errorf("post: %w", err)
-	}
-
+func (c *Client) postTurn(ctx context.Context, p Post, mark uint64) error {
 	r := turn.Record{ID: p.ID, Session: p.Session, Component: p.Component, Root: p.ID, From: p.From, Mark: mark}
 	if err := turn.Post(ctx, c.bus, r, p.Trace); err != nil {
 		return fmt.Errorf("post: %w", err)

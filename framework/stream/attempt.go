@@ -37,25 +37,39 @@ func (s *Store) OpenWriter(ctx context.Context, cfg WriterConfig) (*Writer, erro
 	if cfg.Info.Type == "" {
 		cfg.Info.Type = bus.Text
 	}
-	id := bus.StreamID{Session: cfg.Session, Stream: cfg.Info.Stream}
-	last, err := s.last(ctx, id)
-	if err != nil {
-		return nil, fmt.Errorf("open writer: %w", err)
-	}
 	w := &Writer{
-		store: s, cfg: cfg, id: id, writer: randomID(), attempt: 1,
-		earlier: last, tail: last, lead: newLead(&s.cfg, cfg.Readers),
+		store: s, cfg: cfg, id: bus.StreamID{Session: cfg.Session, Stream: cfg.Info.Stream}, writer: randomID(), attempt: 1,
+		lead: newLead(&s.cfg, cfg.Readers),
 	}
-	if last != nil {
-		if err := w.succeed(ctx, last); err != nil {
-			return nil, fmt.Errorf("open writer: %w", err)
-		}
-	}
-	if err := w.listen(ctx); err != nil {
+	if err := w.begin(ctx); err != nil {
 		return nil, fmt.Errorf("open writer: %w", err)
 	}
 
 	return w, nil
+}
+
+// begin finds out what the log holds, of the timeline, too, at the same time: the first chunk needs it.
+func (w *Writer) begin(ctx context.Context) error {
+	if !w.cfg.Unlisted {
+		var err error
+		if w.timeline, err = w.store.glance(ctx, timelineID(w.cfg.Session)); err != nil {
+			return err
+		}
+	}
+	if !w.cfg.New {
+		last, err := w.store.last(ctx, w.id)
+		if err != nil {
+			return err
+		}
+		w.earlier, w.tail = last, last
+	}
+	if w.tail != nil {
+		if err := w.succeed(ctx, w.tail); err != nil {
+			return err
+		}
+	}
+
+	return w.listen(ctx)
 }
 
 // succeed makes w the attempt after the one that wrote last.

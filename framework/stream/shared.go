@@ -24,7 +24,7 @@ func (s *Store) Share(ctx context.Context, id bus.StreamID, body []byte) (uint64
 		return 0, fmt.Errorf("append to shared log: %w", err)
 	}
 	defer s.release()
-	index, err := s.share(ctx, id, body)
+	index, err := s.share(ctx, id, body, nil)
 	if err != nil {
 		return 0, fmt.Errorf("append to shared log: %w", err)
 	}
@@ -57,14 +57,53 @@ func (s *Store) End(ctx context.Context, id bus.StreamID) (bus.Cursor, error) {
 	return last.End(), nil
 }
 
-// share appends to a shared log. A conflict means: behind the other writer. A slot is held.
-func (s *Store) share(ctx context.Context, id bus.StreamID, body []byte) (uint64, error) {
+// glance is a look at the end of a log that may be outdated when it is used.
+type glance struct {
+	done chan struct{} // closed when the rest is set
+	last *bus.Entry
+	err  error
+}
+
+// glance looks at the end of a log while the caller does something else. It takes one try.
+func (s *Store) glance(ctx context.Context, id bus.StreamID) (*glance, error) {
+	g := &glance{done: make(chan struct{})}
+	ctx = context.WithoutCancel(ctx) // the caller's call may end before what it was begun for
+	err := s.spawn(func() {
+		defer close(g.done)
+		ctx, cancel := s.limit(ctx)
+		defer cancel()
+		g.last, g.err = s.log.Last(ctx, id)
+	})
+
+	return g, err
+}
+
+// end returns what the glance saw, or looks now where it saw nothing.
+func (s *Store) end(ctx context.Context, id bus.StreamID, seen *glance) (*bus.Entry, error) {
+	if seen == nil {
+		return s.last(ctx, id)
+	}
+	select {
+	case <-seen.done:
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+	if seen.err != nil {
+		return s.last(ctx, id)
+	}
+
+	return seen.last, nil
+}
+
+// share appends to a shared log, whose end may have been seen before. A conflict means: behind the other writer. A slot
+// is held.
+func (s *Store) share(ctx context.Context, id bus.StreamID, body []byte, seen *glance) (uint64, error) {
 	unlock, err := s.lockShared(ctx, id)
 	if err != nil {
 		return 0, err
 	}
 	defer unlock()
-	last, err := s.last(ctx, id)
+	last, err := s.end(ctx, id, seen)
 	if err != nil {
 		return 0, fmt.Errorf("read the end of %s: %w", id, err)
 	}

@@ -24,7 +24,7 @@ func (w *Writer) announce(ctx context.Context, f *bus.Frame) error {
 	if w.begun || w.tail != nil || w.cfg.Unlisted {
 		return nil
 	}
-	position, err := w.store.announce(ctx, w.cfg.Session, w.cfg.Info)
+	position, err := w.store.announce(ctx, w.cfg.Session, w.cfg.Info, w.timeline)
 	if err != nil {
 		return fmt.Errorf("announce stream: %w", err)
 	}
@@ -36,13 +36,14 @@ func (w *Writer) announce(ctx context.Context, f *bus.Frame) error {
 	return nil
 }
 
-// announce appends to a session's timeline and returns the position, counted from 1. A slot is held.
-func (s *Store) announce(ctx context.Context, session string, info Info) (uint64, error) {
+// announce appends to a session's timeline, whose end was seen a while ago, and returns the position, counted from 1. A
+// slot is held.
+func (s *Store) announce(ctx context.Context, session string, info Info, seen *glance) (uint64, error) {
 	body, err := json.Marshal(info)
 	if err != nil {
 		return 0, fmt.Errorf("encode: %w", err)
 	}
-	index, err := s.share(ctx, timelineID(session), body)
+	index, err := s.share(ctx, timelineID(session), body, seen)
 
 	return index + 1, err
 }

@@ -41,6 +41,9 @@ type WriterConfig struct {
 	Readers []string
 	// Unlisted keeps the stream out of the session's timeline. Defaults to false.
 	Unlisted bool
+	// New says that nobody has written the stream, as with an id that was just drawn: the log is not asked for an
+	// earlier attempt first. Where that is wrong, storing fails with [ErrFenced]. Defaults to false.
+	New bool
 }
 
 // Writer appends chunks to a stream as one attempt. Its methods may be called concurrently; chunks are stored in the
@@ -57,8 +60,9 @@ type Writer struct {
 	earlier *bus.Entry // where the log ended when the writer was opened
 
 	// These belong to the goroutine that flushes; there is at most one.
-	tail  *bus.Entry // last entry of the log as this writer knows it
-	begun bool       // an append of this attempt was stored
+	tail     *bus.Entry // last entry of the log as this writer knows it
+	begun    bool       // an append of this attempt was stored
+	timeline *glance    // the end of the timeline where the stream is announced; nil where it is not
 
 	mu       sync.Mutex
 	window   window
@@ -101,11 +105,20 @@ func (w *Writer) Send(ctx context.Context, data []byte) error { return w.send(ct
 func (w *Writer) TrySend(ctx context.Context, data []byte) error { return w.send(ctx, data, false) }
 
 func (w *Writer) send(ctx context.Context, data []byte, patient bool) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if err := w.accept(ctx, data, patient); err != nil {
+		return err
+	}
+
+	return w.flushLocked(ctx)
+}
+
+// accept takes a chunk into the window, with the lock held on entry and return.
+func (w *Writer) accept(ctx context.Context, data []byte, patient bool) error {
 	if limit := w.store.cfg.MaxChunk; len(data) > limit {
 		return &TooLargeError{Size: len(data), Max: limit}
 	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
 	if err := w.room(ctx, len(data), patient); err != nil {
 		return fmt.Errorf("send chunk: %w", err)
 	}
@@ -118,7 +131,7 @@ func (w *Writer) send(ctx context.Context, data []byte, patient bool) error {
 		w.lead.add(len(data))
 	}
 
-	return w.flushLocked(ctx)
+	return nil
 }
 
 // SetMeta sets a small fact about the stream, such as token usage, that travels in the final frame. It has no effect
@@ -149,15 +162,38 @@ func (w *Writer) Flush(ctx context.Context) error {
 
 // Close ends the stream as completed. It returns nil after the bus stored all of it. It may be repeated, for example
 // after ctx ended before the bus answered; storing goes on meanwhile. After Fail or Cancel it returns [EndedError].
-func (w *Writer) Close(ctx context.Context) error { return w.finish(ctx, End{State: bus.Completed}) }
+func (w *Writer) Close(ctx context.Context) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+
+	return w.finish(ctx, End{State: bus.Completed})
+}
+
+// CloseWith is Send and Close in one: a last chunk that fits into a frame is stored together with the end. It fails as
+// either does.
+func (w *Writer) CloseWith(ctx context.Context, data []byte) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if err := w.accept(ctx, data, true); err != nil {
+		return err
+	}
+
+	return w.finish(ctx, End{State: bus.Completed})
+}
 
 // Fail ends the stream as failed, with a reason for people. What was sent before stays readable. Otherwise like Close.
 func (w *Writer) Fail(ctx context.Context, reason string) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+
 	return w.finish(ctx, End{State: bus.Failed, Reason: reason})
 }
 
 // Cancel ends the stream as cancelled. Otherwise like Fail.
 func (w *Writer) Cancel(ctx context.Context, reason string) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+
 	return w.finish(ctx, End{State: bus.Cancelled, Reason: reason})
 }
 
@@ -176,10 +212,8 @@ func (w *Writer) Abandon() {
 	}
 }
 
-// finish sets the end, once, and waits until it is stored.
+// finish sets the end, once, and waits until it is stored, with the lock held on entry and return.
 func (w *Writer) finish(ctx context.Context, end End) error {
-	w.mu.Lock()
-	defer w.mu.Unlock()
 	if w.end != nil && w.end.State != end.State {
 		return fmt.Errorf("end stream: %w", &EndedError{End: *w.end})
 	}

@@ -109,8 +109,8 @@ func ignoreEnd(ctx context.Context, err error) error {
 func newWorker(s Service, cfg Config, c *Client) *turn.Worker {
 	return turn.NewWorker(c.bus, c.store, turn.Config{
 		Component: s.Name, To: s.To, Policy: s.OnCrash, Type: s.Type, Concurrency: s.Concurrency,
-		MaxAttempts: s.MaxAttempts, MaxDuration: s.MaxDuration, Idle: s.Idle, Drain: cfg.Drain,
-		Instance: instance(), Logger: cfg.Logger,
+		MaxAttempts: s.MaxAttempts, MaxDeaths: s.MaxDeaths, MaxDuration: s.MaxDuration, Idle: s.Idle,
+		Drain: cfg.Drain, Instance: instance(), Logger: cfg.Logger,
 	})
 }
 

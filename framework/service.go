@@ -45,16 +45,21 @@ type Service struct {
 	// To lists the components that get a turn with each output, while it is still being written. Defaults to none: the
 	// output is for the user. The flag --to and WOODWORK_TO override it.
 	To []string
-	// OnCrash says how a turn goes on when an instance died. Defaults to stream.Restart.
+	// OnCrash says how a turn goes on when an instance died. Under stream.Fail a turn is executed again only as long as
+	// readers have seen nothing of it; else it is set aside and fails, also when the handler fails. Defaults to
+	// stream.Restart.
 	OnCrash stream.Policy
 	// Type is the data type of the output. Defaults to text.
 	Type bus.DataType
 	// Concurrency is how many turns run at once in one instance. Defaults to 64. The flag --concurrency and
 	// WOODWORK_CONCURRENCY override it.
 	Concurrency int
-	// MaxAttempts is how often a turn is tried before it is set aside and fails. Executions that end with an error count,
-	// and those whose process died; a hand-over does not. Defaults to 5; -1 sets no limit.
+	// MaxAttempts is how many executions of a turn may fail, which is to return an error or to panic, before it is set
+	// aside and fails. Defaults to 5; -1 sets no limit.
 	MaxAttempts int
+	// MaxDeaths is how many executions of a turn may end without a word, because their process died or was cut off, before
+	// it is set aside and fails; a hand-over is none. Defaults to 20; -1 sets no limit.
+	MaxDeaths int
 	// MaxDuration is how long one attempt may take before the turn fails. Defaults to 1 h; -1 sets no limit.
 	MaxDuration time.Duration
 	// Idle is how long an attempt may go without reading or sending anything before the turn fails. Defaults to 5 min;

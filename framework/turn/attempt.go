@@ -45,7 +45,7 @@ type outcome struct {
 func (r *run) execute(ctx context.Context, l *bus.Letter) outcome {
 	record, err := decode(l)
 	if err != nil {
-		return r.unreadable(ctx, l, err)
+		return r.unreadable(ctx, l, record, err)
 	}
 
 	for afresh := false; ; afresh = true {
@@ -74,7 +74,7 @@ func (r *run) attempt(ctx context.Context, l *bus.Letter, record Record, afresh 
 	working, done := r.cancels.begin(ctx, record)
 	defer done()
 
-	t := r.newTrial(l, record, main.Attempt())
+	t := r.newTrial(l, record, main, afresh)
 	err = t.call(working, &Attempt{Record: record, Output: main, Deliveries: l.Deliveries, outputs: outs})
 
 	f, delay, fault := t.judge(working, err)

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/woodwork-go/woodwork/framework/bus"
@@ -24,36 +25,40 @@ const KeptInput = 256 << 10
 // yieldTimeout bounds the saying that an execution was given up without fault.
 const yieldTimeout = 2 * time.Second
 
-// trial is one execution of a turn with what is known of the earlier ones. It decides what counts as an attempt:
+// trial is one execution of a turn with what is known of the earlier ones. It decides what counts as an attempt, and
+// against which limit:
 //
-//   - an execution whose handler returned an error;
-//   - an execution that began and never said how it ended: its process died, or lost the turn.
+//   - an execution whose handler returned an error or panicked has failed ([Config].MaxAttempts);
+//   - one that began and never said how it ended has died, with its process, or lost the turn ([Config].MaxDeaths).
 //
-// A turn that was handed over, restarted because its input was, or not begun because the bus had trouble has not
-// failed. A turn that is delivered for the first time writes nothing unless it fails, so of executions that died the
+// A turn that was handed over, restarted because its input was, or not begun because the bus had trouble has done
+// neither. A turn that is delivered for the first time writes nothing unless it fails, so of executions that died the
 // first is known by its delivery alone.
 type trial struct {
 	*run
 
 	letter    *bus.Letter
 	record    Record
-	attempt   int    // of the output
+	output    *stream.Writer
 	execution string // names it in the log of failures
-	begun     bool
-	doomed    bool // the turn is not executed again: an earlier execution was the last one
+	broken    bool   // policy Fail: readers have seen text of an earlier execution
+	doomed    bool   // the turn is not executed again: an earlier execution was the last one
 	known     failures
 	fault     error // of the bus; the turn has to be tried again
 }
 
-func (r *run) newTrial(l *bus.Letter, record Record, attempt int) *trial {
+func (r *run) newTrial(l *bus.Letter, record Record, output *stream.Writer, afresh bool) *trial {
 	const chars = 12
 
-	return &trial{run: r, letter: l, record: record, attempt: attempt, execution: rand.Text()[:chars]}
+	return &trial{
+		run: r, letter: l, record: record, output: output, execution: rand.Text()[:chars],
+		broken: r.cfg.Policy == stream.Fail && output.Attempt() > 1 && !afresh,
+	}
 }
 
 // call executes the turn, unless earlier executions were all that it gets.
 func (t *trial) call(ctx context.Context, a *Attempt) error {
-	if t.letter.Deliveries > 1 && ctx.Err() == nil {
+	if (t.letter.Deliveries > 1 || t.broken) && ctx.Err() == nil {
 		verdict, err := t.prepare(ctx)
 		if err != nil {
 			t.fault = err
@@ -83,19 +88,16 @@ func (t *trial) prepare(ctx context.Context) (verdict, err error) {
 	}
 
 	begin := event{Happening: begun, Silent: len(t.known) == 0}
+	known := append(slices.Clip(t.known), t.sign(begin))
 
-	tried := t.known.attempts("")
-	if begin.Silent {
-		tried = append(tried, bus.DeadAttempt{Reason: died})
+	tried := known.attempts(t.execution)
+	if tried.failed() < t.cfg.MaxAttempts && tried.died() < t.cfg.MaxDeaths && !t.broken {
+		return nil, t.note(ctx, begin)
 	}
 
-	if n := len(tried); n >= t.cfg.MaxAttempts {
-		return Terminate(fmt.Errorf("tried %d times; last: %s", n, tried[n-1].Reason)), nil
-	}
+	t.known = known // for the dead letter
 
-	t.begun = true
-
-	return nil, t.note(ctx, begin)
+	return Terminate(errors.New(tried.last())), nil
 }
 
 func (t *trial) recall(ctx context.Context) error {
@@ -109,11 +111,18 @@ func (t *trial) recall(ctx context.Context) error {
 	return err
 }
 
+// sign makes an event one of this execution.
+func (t *trial) sign(e event) event {
+	e.Turn, e.Component, e.Execution = t.record.ID, t.record.Component, t.execution
+	e.Attempt, e.Instance, e.At = t.output.Attempt(), t.cfg.Instance, time.Now().UTC()
+	e.Reason = clip(e.Reason, keptReason)
+
+	return e
+}
+
 // note appends an event about this execution to the session's log of failures.
 func (t *trial) note(ctx context.Context, e event) error {
-	e.Turn, e.Component, e.Execution = t.record.ID, t.record.Component, t.execution
-	e.Attempt, e.Instance, e.At = t.attempt, t.cfg.Instance, time.Now().UTC()
-	e.Reason = clip(e.Reason, keptReason)
+	e = t.sign(e)
 
 	body, err := json.Marshal(e)
 	if err != nil {
@@ -147,7 +156,10 @@ func (t *trial) judge(ctx context.Context, err error) (fate, time.Duration, erro
 			return 0, 0, err
 		}
 
-		f, delay = decide(ctx, err, 1+len(t.known.attempts(t.execution)), t.cfg)
+		f, delay = decide(ctx, err, 1+t.known.attempts(t.execution).failed(), t.cfg)
+		if t.cfg.Policy == stream.Fail && t.output.Next() > 0 {
+			f = fail // another execution could only take back what readers have
+		}
 
 		return t.failed(settle, f, delay, err)
 	default:
@@ -189,8 +201,13 @@ func (t *trial) failed(ctx context.Context, f fate, delay time.Duration, cause e
 		return 0, 0, fmt.Errorf("read the input to keep: %w", err)
 	}
 
+	tried := t.known.attempts("")
+	if t.doomed {
+		tried = t.known.attempts(t.execution)
+	}
+
 	return fail, 0, t.bury(ctx, t.letter, &bus.DeadLetter{
-		Reason: reason(cause), Attempts: t.known.attempts(""),
+		Reason: tried.summary() + reason(cause), Attempts: tried.kept(),
 		Input: input.Data, InputType: input.Type, Truncated: input.Cut || input.State != bus.Completed,
 	})
 }
@@ -199,7 +216,6 @@ func (t *trial) failed(ctx context.Context, f fate, delay time.Duration, cause e
 func (r *run) bury(ctx context.Context, l *bus.Letter, d *bus.DeadLetter) error {
 	d.Letter, d.At = *l, time.Now().UTC()
 	d.Reason = clip(d.Reason, keptReason)
-	d.Attempts = d.Attempts[max(0, len(d.Attempts)-keptAttempts):]
 
 	err := r.box.Bury(ctx, d)
 	if errors.Is(err, bus.ErrTooLarge) {
@@ -218,15 +234,4 @@ func (r *run) bury(ctx context.Context, l *bus.Letter, d *bus.DeadLetter) error 
 	}
 
 	return nil
-}
-
-// unreadable is the outcome of a letter that can't be decoded: nobody knows which output waits for it, so it is only
-// set aside.
-func (r *run) unreadable(ctx context.Context, l *bus.Letter, cause error) outcome {
-	ctx = context.WithoutCancel(ctx)
-	if err := r.bury(ctx, l, &bus.DeadLetter{Reason: cause.Error(), Truncated: true}); err != nil {
-		return outcome{fate: retry, delay: backoff(l.Deliveries, r.cfg), err: err}
-	}
-
-	return outcome{fate: fail, err: cause}
 }

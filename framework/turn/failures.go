@@ -76,10 +76,73 @@ func failureLog(session string) bus.StreamID {
 	return bus.StreamID{Session: session, Stream: subjects.FailureLog}
 }
 
+// attempts are executions that count, oldest first.
+type attempts []attempt
+
+// attempt is one execution that failed or died.
+type attempt struct {
+	bus.DeadAttempt
+
+	died bool
+}
+
+// failed returns how many of them failed.
+func (a attempts) failed() int { return len(a) - a.died() }
+
+// died returns how many of them died.
+func (a attempts) died() int {
+	n := 0
+
+	for _, one := range a {
+		if one.died {
+			n++
+		}
+	}
+
+	return n
+}
+
+// last returns why the last of them ended.
+func (a attempts) last() string {
+	if len(a) == 0 {
+		return died
+	}
+
+	return a[len(a)-1].Reason
+}
+
+// summary says how many there were, in front of the reason of the last one.
+func (a attempts) summary() string {
+	failed, died := a.failed(), a.died()
+
+	switch {
+	case len(a) < 2: //nolint:mnd // one says all by itself
+		return ""
+	case died == 0:
+		return fmt.Sprintf("failed %d times; last: ", failed)
+	case failed == 0:
+		return fmt.Sprintf("died %d times; last: ", died)
+	default:
+		return fmt.Sprintf("failed %d times and died %d times; last: ", failed, died)
+	}
+}
+
+// kept returns what a dead letter lists of them.
+func (a attempts) kept() []bus.DeadAttempt {
+	a = a[max(0, len(a)-keptAttempts):]
+
+	list := make([]bus.DeadAttempt, len(a))
+	for i, one := range a {
+		list[i] = one.DeadAttempt
+	}
+
+	return list
+}
+
 // attempts returns the executions that count, but for the one given: those that failed and those that died.
-func (f failures) attempts(but string) []bus.DeadAttempt {
+func (f failures) attempts(but string) attempts {
 	var (
-		list  []bus.DeadAttempt
+		list  attempts
 		place = map[string]int{} // of an execution in list
 		over  = map[string]bool{but: true}
 	)
@@ -90,16 +153,16 @@ func (f failures) attempts(but string) []bus.DeadAttempt {
 
 	for _, e := range f {
 		if e.Silent {
-			list = append(list, bus.DeadAttempt{Reason: died, At: e.At})
+			list = append(list, attempt{bus.DeadAttempt{Reason: died, At: e.At}, true})
 		}
 
 		if over[e.Execution] {
 			continue
 		}
 
-		a := bus.DeadAttempt{Attempt: e.Attempt, Instance: e.Instance, Reason: e.Reason, At: e.At}
+		a := attempt{bus.DeadAttempt{Attempt: e.Attempt, Instance: e.Instance, Reason: e.Reason, At: e.At}, false}
 		if e.Happening == begun {
-			a.Reason = died
+			a.Reason, a.died = died, true
 		}
 
 		if i, known := place[e.Execution]; known {

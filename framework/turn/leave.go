@@ -14,8 +14,12 @@ func (f fate) final() bool {
 
 // leave tells the writer of the input not to wait for this component if the turn is done before all of it was read.
 func (o *outputs) leave(ctx context.Context, f fate) {
-	if o.input != nil && f.final() {
+	switch {
+	case !f.final():
+	case o.input != nil:
 		o.input.Release(ctx)
+	default: // the handler was not called
+		o.worker.store.Release(ctx, inputID(o.record), o.record.Component)
 	}
 }
 

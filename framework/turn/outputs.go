@@ -45,7 +45,7 @@ func (o *outputs) open(ctx context.Context, to []string) (*stream.Writer, error)
 	}
 
 	w, err := o.worker.store.OpenWriter(ctx, stream.WriterConfig{
-		Session: o.record.Session, Info: info, Policy: o.worker.cfg.Policy, Trace: o.trace,
+		Session: o.record.Session, Info: info, Policy: o.policy(), Trace: o.trace,
 		Readers: components(to),
 	})
 	if err != nil {
@@ -74,6 +74,19 @@ func (o *outputs) open(ctx context.Context, to []string) (*stream.Writer, error)
 	}
 
 	return w, nil
+}
+
+// policy is that of the next stream to open. Under policy Fail the turn's own stream keeps what readers have seen until
+// the turn was set aside.
+func (o *outputs) policy() stream.Policy {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+
+	if p := o.worker.cfg.Policy; p != stream.Fail || len(o.writers) > 0 {
+		return p
+	}
+
+	return stream.Resume
 }
 
 // components returns the targets that get a turn.

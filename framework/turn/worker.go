@@ -1,10 +1,12 @@
 package turn
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"math"
 	"sync"
 	"time"
 
@@ -23,7 +25,8 @@ type Config struct {
 	Component string
 	// To lists the components that get a turn with each output. Defaults to none: the output is for the user.
 	To []string
-	// Policy says how a turn goes on after a crash. Defaults to stream.Restart.
+	// Policy says how a turn goes on after a crash. Under stream.Fail it is executed again only as long as readers have
+	// seen nothing of it; else it is set aside and fails, also when the handler fails. Defaults to stream.Restart.
 	Policy stream.Policy
 	// Type of the output stream. Defaults to bus.Text.
 	Type bus.DataType
@@ -34,8 +37,13 @@ type Config struct {
 	Lease time.Duration
 	// Instance names this process in the history of failed attempts. Defaults to a random name.
 	Instance string
-	// MaxAttempts is how often a turn is tried before it is set aside and fails. Defaults to 5; -1 sets no limit.
+	// MaxAttempts is how many executions of a turn may fail, which is to return an error or to panic, before it is set
+	// aside and fails. Defaults to 5; -1 sets no limit.
 	MaxAttempts int
+	// MaxDeaths is how many executions of a turn may end without a word, because their instance died or lost the turn,
+	// before it is set aside and fails. Most often the turn is innocent, but it may be what kills its instances. Defaults
+	// to 20; -1 sets no limit.
+	MaxDeaths int
 	// Backoff is the wait before the second attempt; it doubles with each further one. Defaults to 1 s.
 	Backoff time.Duration
 	// MaxBackoff bounds the wait. Defaults to 60 s.
@@ -53,30 +61,27 @@ type Config struct {
 }
 
 func (c Config) withDefaults() Config {
-	c.Type = orDefault(c.Type, bus.Text)
-	c.Instance = orDefault(c.Instance, rand.Text())
-	c.Lease = orDefault(c.Lease, 1200*time.Millisecond)
-	c.MaxAttempts = orDefault(c.MaxAttempts, 5)
-	c.Backoff = orDefault(c.Backoff, time.Second)
-	c.MaxBackoff = orDefault(c.MaxBackoff, time.Minute)
-	c.MaxDuration = orDefault(c.MaxDuration, time.Hour)
-	c.Idle = orDefault(c.Idle, 5*time.Minute)
-	c.Drain = orDefault(c.Drain, 20*time.Second)
-
-	if c.MaxAttempts < 0 {
-		c.MaxAttempts = int(^uint(0) >> 1)
-	}
+	c.Type = cmp.Or(c.Type, bus.Text)
+	c.Instance = cmp.Or(c.Instance, rand.Text())
+	c.Lease = cmp.Or(c.Lease, 1200*time.Millisecond)
+	c.MaxAttempts = limitOr(c.MaxAttempts, 5)
+	c.MaxDeaths = limitOr(c.MaxDeaths, 20)
+	c.Backoff = cmp.Or(c.Backoff, time.Second)
+	c.MaxBackoff = cmp.Or(c.MaxBackoff, time.Minute)
+	c.MaxDuration = cmp.Or(c.MaxDuration, time.Hour)
+	c.Idle = cmp.Or(c.Idle, 5*time.Minute)
+	c.Drain = cmp.Or(c.Drain, 20*time.Second)
 
 	return c
 }
 
-func orDefault[T comparable](v, fallback T) T {
-	var zero T
-	if v == zero {
-		return fallback
+// limitOr is a limit that defaults to fallback, and that a negative value takes away.
+func limitOr(limit, fallback int) int {
+	if limit < 0 {
+		return math.MaxInt
 	}
 
-	return v
+	return cmp.Or(limit, fallback)
 }
 
 // Handler executes one attempt of a turn. The returned error decides the turn's fate; see [Terminate] and

@@ -333,6 +333,7 @@ func TestASupersededInputRestartsTheTurn(t *testing.T) {
 	t.Parallel()
 	t.Run("restart", func(t *testing.T) { t.Parallel(); supersededInput(t, stream.Restart) })
 	t.Run("resume", func(t *testing.T) { t.Parallel(); supersededInput(t, stream.Resume) })
+	t.Run("fail", func(t *testing.T) { t.Parallel(); supersededInput(t, stream.Fail) })
 }
 
 func supersededInput(t *testing.T, policy stream.Policy) {

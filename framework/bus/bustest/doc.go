@@ -7,7 +7,8 @@
 // second time behind [Faulty], which makes outcomes unknown and drops, repeats, delays and reorders deliveries; the
 // results must be the same. Faulty also serves tests of what is built on a bus.
 //
-// File map: bustest.go Run and what it is given; suite.go what cases share; writer.go, tail.go and script.go a writer,
-// a reader and a log to be read; log*.go, mailbox*.go, kv*.go, dead.go, signals.go, rpc*.go, limits.go, hostile.go and
-// close.go the cases; faulty.go, live.go, hints.go and faultycall.go the faults.
+// File map: bustest.go Run and what it is given; suite.go what cases share; promises.go their names; writer.go, tail.go
+// and script.go a writer, a reader and a log to be read; log*.go, mailbox*.go, kv*.go, dead.go, signals.go, rpc*.go,
+// limits.go, hostile.go and close.go the cases; faulty.go, live.go, hints.go and faultycall.go the faults. The test in
+// buses_test.go writes docs/buses.md.
 package bustest

@@ -89,13 +89,14 @@ func (h *hub) run(ctx context.Context, conn *redis.PubSub) {
 		if ctx.Err() != nil {
 			return
 		}
+		h.bus.calls.interrupt(errBroke)
 		h.bus.log.Warn().Err(err).Msg("the subscribed connection to Redis broke; reconnecting")
 		if conn = h.reconnect(ctx); conn == nil {
 			return
 		}
 		h.adopt(ctx, conn)
 		h.bus.log.Info().Msg("subscribed to Redis again")
-		h.bus.lookAgain(ctx)
+		h.tasks.Go(func() { h.bus.lookAgain(ctx) })
 	}
 }
 
@@ -273,7 +274,20 @@ func (h *hub) leave(ctx context.Context, t *topic, s *subscription) {
 	h.send(ctx, func(ctx context.Context) error { return h.conn.Unsubscribe(ctx, t.channel) })
 }
 
+// connected reports whether there is a connection, as far as is known.
+func (h *hub) connected() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+
+	return h.conn != nil
+}
+
 func (h *hub) deliver(channel, payload string) {
+	if channel == h.inbox {
+		h.bus.calls.receive(payload)
+
+		return
+	}
 	h.mu.Lock()
 	t := h.topics[channel]
 	h.mu.Unlock()

@@ -139,12 +139,17 @@ func (s *workers) close(ctx context.Context) {
 
 	s.mu.Unlock()
 
+	awaitEnd(ctx, &s.running)
+}
+
+// awaitEnd waits for a group, for at most closeGrace or until ctx ends.
+func awaitEnd(ctx context.Context, running *sync.WaitGroup) {
 	ended := make(chan struct{})
 
 	go func() {
 		defer close(ended)
 
-		s.running.Wait()
+		running.Wait()
 	}()
 
 	grace := time.NewTimer(closeGrace)

@@ -3,7 +3,6 @@ package redisbus
 import (
 	"context"
 	"crypto/rand"
-	_ "embed"
 	"errors"
 	"fmt"
 	"sync"
@@ -26,13 +25,15 @@ const (
 
 // Bus is a connection to Redis.
 type Bus struct {
-	cfg    Config
-	log    zerolog.Logger
-	client redis.UniversalClient
-	ns     subjects.Namespace
-	info   atomic.Pointer[bus.Info]
-	hub    *hub
-	counts counters
+	cfg     Config
+	log     zerolog.Logger
+	client  redis.UniversalClient
+	ns      subjects.Namespace
+	info    atomic.Pointer[bus.Info]
+	hub     *hub
+	signals signals
+	calls   *calls
+	counts  counters
 
 	appendScript *script
 	scripts      scripts // of mailboxes, keys and dead letters
@@ -54,7 +55,7 @@ func Open(ctx context.Context, cfg Config) (*Bus, error) {
 	cfg = cfg.withDefaults()
 	b := &Bus{
 		cfg: cfg, log: cfg.Logger, closing: make(chan struct{}), done: make(chan struct{}),
-		appendScript: newScript("append", appendLua), scripts: newScripts(),
+		appendScript: newScript("append", appendLua), signals: newSignals(), scripts: newScripts(),
 	}
 	if err := b.open(ctx); err != nil {
 		b.shut(ctx)
@@ -74,14 +75,18 @@ func (b *Bus) open(ctx context.Context) (err error) {
 	if err := b.connect(ctx); err != nil {
 		return err
 	}
-	inbox, err := b.ns.RedisReplies(rand.Text())
+	process := rand.Text()
+	inbox, err := b.ns.RedisReplies(process)
 	if err != nil {
 		return err
 	}
+	b.calls = newCalls(b, process)
 	b.hub = newHub(b, inbox)
 	if err := b.hub.start(ctx); err != nil {
 		return fmt.Errorf("subscribe: %w", err)
 	}
+	life := context.WithoutCancel(ctx)
+	b.running.Go(func() { b.signals.send(life, b) })
 	info := b.Info()
 	b.log.Debug().Str("url", info.URL).Str("durability", string(info.Durability)).Msg("bus open")
 
@@ -106,6 +111,9 @@ func (b *Bus) shut(ctx context.Context) {
 	b.closeOnce.Do(func() {
 		close(b.closing)
 		b.workers.close(ctx)
+		if b.calls != nil {
+			b.calls.close(ctx)
+		}
 		if b.hub != nil {
 			b.hub.close()
 		}
@@ -136,8 +144,3 @@ func (b *Bus) ready(ctx context.Context) error {
 }
 
 var errNoServer = errors.New("no server answers")
-
-//go:embed append.lua
-var appendLua string
-
-var errForeign = errors.New("not a frame of Woodwork")

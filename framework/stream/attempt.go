@@ -44,6 +44,7 @@ func (s *Store) OpenWriter(ctx context.Context, cfg WriterConfig) (*Writer, erro
 	if err := w.begin(ctx); err != nil {
 		return nil, fmt.Errorf("open writer: %w", err)
 	}
+	w.beginSpan(ctx)
 
 	return w, nil
 }

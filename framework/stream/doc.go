@@ -23,5 +23,5 @@
 // readers tell it; reader.go what a reader's caller sees; catchup.go how a reader gets from the log what
 // it missed; live.go the queue of live entries; merge.go how entries become events; recheck.go the watch over waiting
 // readers; shared.go logs that many write; timeline.go announcements; follow.go a whole
-// session; cursor.go session cursors; errors.go.
+// session; trace.go spans; cursor.go session cursors; errors.go.
 package stream

@@ -65,8 +65,13 @@ func (w *Writer) stored(piece slice, frame *bus.Frame) {
 	before := len(w.window.bytes)
 	w.window.advance(piece)
 	w.store.held.Add(int64(len(w.window.bytes) - before))
+	if !w.shown && len(frame.Lengths) > 0 {
+		w.shown = true
+		w.span.FirstChunk()
+	}
 	if frame.State.Final() {
 		w.ended = true
+		w.span.EndStream(string(frame.State), w.window.first, nil)
 	}
 	w.signalLocked()
 }

@@ -10,6 +10,7 @@ import (
 	"strconv"
 
 	"github.com/woodwork-go/woodwork/framework/bus"
+	"github.com/woodwork-go/woodwork/framework/telemetry"
 )
 
 // FollowConfig names a session and says what of it is wanted.
@@ -67,6 +68,7 @@ type Follower struct {
 	wanted   bool    // the announced stream is to be read next
 	stream   *Reader // nil between streams
 	opened   bool    // its opening was reported
+	reading  *telemetry.Reading
 }
 
 // Follow opens a follower. Whoever opens it must close it.
@@ -107,8 +109,9 @@ func (f *Follower) Close() {
 // leave ends the reading of the present stream.
 func (f *Follower) leave() {
 	if f.stream != nil {
+		f.reading.End(telemetry.Abandoned)
 		f.stream.Close()
-		f.stream = nil
+		f.stream, f.reading = nil, nil
 	}
 }
 
@@ -144,6 +147,7 @@ func (f *Follower) step(ctx context.Context) (Event, error) {
 
 		return Event{}, nil
 	}
+	f.note(ev)
 
 	return ev, err
 }
@@ -160,6 +164,7 @@ func (f *Follower) begin(ctx context.Context) (Event, error) {
 		return Event{}, nil
 	}
 	f.opened = true
+	f.beginReading(ctx)
 
 	return Event{Kind: KindOpened}, nil
 }

@@ -22,7 +22,8 @@ type merge struct {
 	chunk int        // its next chunk
 	byte  int        // where that begins in the body
 
-	timeline string // where the stream's first frame says that it was announced
+	trace    map[string]string // of the attempt that is read; nil if its beginning was not
+	timeline string            // where the stream's first frame says that it was announced
 }
 
 // cut is the beginning of an attempt: it supersedes chunks from first on.
@@ -82,6 +83,9 @@ func fitPart(offset, have int) fit {
 func (m *merge) load(f *bus.Frame) {
 	if !m.begun && f.Begin && f.After == (bus.Cursor{}) {
 		m.timeline = f.Meta[metaTimeline]
+	}
+	if f.Begin {
+		m.trace = f.Trace
 	}
 	m.begun = true
 	m.frame, m.chunk, m.byte = f, 0, 0

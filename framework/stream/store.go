@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/woodwork-go/woodwork/framework/bus"
+	"github.com/woodwork-go/woodwork/framework/telemetry"
 )
 
 // Config bounds what streams use. The zero value works; zero fields take their defaults.
@@ -47,6 +48,8 @@ type Config struct {
 	// nothing comes, up to RecheckMax. Default to 1 s and 60 s.
 	Recheck    time.Duration
 	RecheckMax time.Duration
+	// Tracer makes a span for each writer and for each stream that a [Follower] reads. Defaults to none.
+	Tracer *telemetry.Tracer
 }
 
 const (
@@ -120,6 +123,7 @@ type Store struct {
 func NewStore(log bus.Log, info bus.Info, cfg Config) *Store {
 	def(&info.MaxBody, defaultMaxBody)
 	cfg = cfg.withDefaults(info.MaxBody)
+	cfg.Tracer = cfg.Tracer.On(info.Kind)
 	signals, _ := log.(bus.Signals)
 
 	return &Store{

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/woodwork-go/woodwork/framework/bus"
+	"github.com/woodwork-go/woodwork/framework/telemetry"
 )
 
 // Info says what a stream is. It is what the session's timeline tells of it.
@@ -34,7 +35,8 @@ type WriterConfig struct {
 	Info Info
 	// Policy says what becomes of an earlier attempt's text. Defaults to Restart.
 	Policy Policy
-	// Trace is the W3C trace context ("traceparent", "tracestate") that travels with the attempt. Defaults to none.
+	// Trace is the W3C trace context ("traceparent", "tracestate") that the writer's span goes on from, and that travels
+	// with the attempt where there is no span. Defaults to that of OpenWriter's ctx.
 	Trace map[string]string
 	// Readers are the components that the stream is assigned to: Send doesn't get further ahead of the slowest of them
 	// than [Config].AheadChunks and AheadBytes. They open it with [Store.OpenAssigned]. Defaults to none.
@@ -58,6 +60,8 @@ type Writer struct {
 	writer  string
 	attempt uint32
 	earlier *bus.Entry // where the log ended when the writer was opened
+	span    *telemetry.Span
+	before  map[string]string // trace context of the attempt before
 
 	// These belong to the goroutine that flushes; there is at most one.
 	tail     *bus.Entry // last entry of the log as this writer knows it
@@ -71,6 +75,7 @@ type Writer struct {
 	end      *End
 	meta     map[string]string
 	ended    bool // the final frame is stored
+	shown    bool // a chunk of this attempt is stored
 	flushing bool
 	cancel   context.CancelFunc // ends the append in flight; nil before the first
 	err      error              // why nothing more can be stored
@@ -287,6 +292,7 @@ func (w *Writer) signalLocked() {
 func (w *Writer) breakLocked(err error) {
 	if w.err == nil {
 		w.err = err
+		w.endBroken(err)
 		w.store.held.Add(-int64(len(w.window.bytes)))
 		w.window.drop()
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/woodwork-go/woodwork/framework/bus"
 	"github.com/woodwork-go/woodwork/framework/stream"
+	"github.com/woodwork-go/woodwork/framework/telemetry"
 )
 
 // Attempt is one execution of a turn, as the handler sees it.
@@ -38,6 +39,7 @@ type outcome struct {
 	delay   time.Duration
 	attempt int
 	err     error
+	span    *telemetry.Span // has ended; its ids go into the log
 }
 
 // execute runs attempts of the letter's turn until one decides its fate; an attempt whose input was superseded is
@@ -49,7 +51,7 @@ func (r *run) execute(ctx context.Context, l *bus.Letter) outcome {
 	}
 
 	for afresh := false; ; afresh = true {
-		if o := r.attempt(ctx, l, record, afresh); o.fate != restart {
+		if o := r.traced(ctx, l, record, afresh); o.fate != restart {
 			r.leave(ctx, record, o.fate)
 
 			return o
@@ -59,8 +61,10 @@ func (r *run) execute(ctx context.Context, l *bus.Letter) outcome {
 
 // attempt executes the turn once and ends its streams as its fate says. Afresh it keeps nothing of what was made from
 // an input that has been superseded, whatever the policy.
-func (r *run) attempt(ctx context.Context, l *bus.Letter, record Record, afresh bool) outcome {
-	outs := &outputs{worker: r.Worker, record: record, trace: l.Trace, afresh: afresh}
+func (r *run) attempt(
+	ctx context.Context, l *bus.Letter, record Record, afresh bool, span *telemetry.Span,
+) outcome {
+	outs := &outputs{worker: r.Worker, record: record, trace: span.Trace(l.Trace), afresh: afresh}
 
 	main, err := outs.open(ctx, r.cfg.To)
 	if errors.Is(err, stream.ErrEnded) {
@@ -70,6 +74,8 @@ func (r *run) attempt(ctx context.Context, l *bus.Letter, record Record, afresh 
 	if err != nil {
 		return r.unseen(ctx, l, err)
 	}
+
+	span.Attempt(ctx, main.Attempt(), main.Before())
 
 	working, done := r.cancels.begin(ctx, record)
 	defer done()
@@ -136,7 +142,9 @@ func (r *run) call(ctx context.Context, a *Attempt) (err error) {
 
 	defer func() {
 		if p := recover(); p != nil {
-			r.cfg.Logger.Error().Str("turn", a.Record.ID).Bytes("stack", debug.Stack()).Msg("the handler panicked")
+			log := telemetry.Logger(ctx, r.cfg.Logger)
+			log.Error().Str("session", a.Record.Session).Str("turn", a.Record.ID).Int("attempt", a.Output.Attempt()).
+				Bytes("stack", debug.Stack()).Msg("the handler panicked")
 
 			err = &PanicError{Value: p}
 		}

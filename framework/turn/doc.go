@@ -12,5 +12,5 @@
 // File map: record.go what a letter says; worker.go mailboxes and letters; attempt.go one execution of one turn;
 // fate.go from the returned error to the turn's fate; outputs.go the output streams of an attempt;
 // failures.go which executions failed; dead.go what counts as an attempt, and burying; unreadable.go letters that
-// can't be decoded; replay.go trying again.
+// can't be decoded; replay.go trying again; trace.go spans.
 package turn

@@ -69,7 +69,7 @@ func (o *outputs) open(ctx context.Context, to []string) (*stream.Writer, error)
 			return Post(posting, o.worker.box, Record{
 				ID: info.Stream, Session: o.record.Session, Component: component, Root: o.record.Root,
 				From: o.record.Component, Mark: o.record.Mark,
-			}, o.trace)
+			}, w.Trace())
 		})
 	}
 

@@ -14,6 +14,7 @@ import (
 
 	"github.com/woodwork-go/woodwork/framework/bus"
 	"github.com/woodwork-go/woodwork/framework/stream"
+	"github.com/woodwork-go/woodwork/framework/telemetry"
 )
 
 // errDraining is the cause of a handler's context when the drain's time is over.
@@ -56,6 +57,8 @@ type Config struct {
 	// Drain is how long running turns may go on after the worker was told to stop; then they are handed over. Defaults
 	// to 20 s; -1 hands them over at once.
 	Drain time.Duration
+	// Tracer makes a span for each execution of a turn. Defaults to none.
+	Tracer *telemetry.Tracer
 	// Logger gets the outcome of each turn, without content. Defaults to none.
 	Logger zerolog.Logger
 }
@@ -251,6 +254,7 @@ func (r *run) log(l *bus.Letter, o outcome) {
 		level = zerolog.WarnLevel
 	}
 
-	r.cfg.Logger.WithLevel(level).Err(o.err).Str("session", l.Session).Str("turn", l.ID).Int("attempt", o.attempt).
+	log := o.span.Logger(r.cfg.Logger)
+	log.WithLevel(level).Err(o.err).Str("session", l.Session).Str("turn", l.ID).Int("attempt", o.attempt).
 		Dur("retry_in", o.delay).Msg(o.fate.String())
 }

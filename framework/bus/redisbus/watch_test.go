@@ -1,0 +1,242 @@
+package redisbus
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/woodwork-go/woodwork/framework/bus"
+	"github.com/woodwork-go/woodwork/internal/redistest"
+)
+
+// watching passes on the events of a watch until the test ends. What is not received holds the watch up.
+func watching(tb testing.TB, b *Bus, prefix string) <-chan bus.KVEvent {
+	tb.Helper()
+
+	ctx, cancel := context.WithCancel(tb.Context())
+	events, over := make(chan bus.KVEvent), make(chan struct{})
+
+	go func() {
+		defer close(over)
+
+		for e, err := range b.Watch(ctx, bus.Registry, prefix) {
+			if err != nil {
+				tb.Errorf("watch: %v", err)
+
+				return
+			}
+
+			select {
+			case events <- e:
+			case <-ctx.Done():
+			}
+		}
+	}()
+
+	tb.Cleanup(func() {
+		cancel()
+		awaited(tb, "end of the watch", over)
+	})
+
+	return events
+}
+
+// wantEvent receives an event without looking at its revision.
+func wantEvent(tb testing.TB, from <-chan bus.KVEvent, kind bus.KVEventKind, key, value string) bus.KVEntry {
+	tb.Helper()
+
+	e := awaited(tb, "event", from)
+	if e.Kind != kind || e.Entry.Key != key || string(e.Entry.Value) != value {
+		tb.Fatalf("event is %v of %q, value %.40q; want %v of %q, value %.40q",
+			e.Kind, e.Entry.Key, e.Entry.Value, kind, key, value)
+	}
+
+	return e.Entry
+}
+
+func setKey(tb testing.TB, b *Bus, key, value string, revision uint64) uint64 {
+	tb.Helper()
+
+	return must(b.Set(tb.Context(), bus.Registry, key, []byte(value), revision, 0))(tb)
+}
+
+// A watch reads what is there in pages.
+func TestWatchManyKeys(t *testing.T) {
+	t.Parallel()
+
+	const n = 2*watchPageKeys + 10
+
+	b := single(t)
+	for i := range n {
+		setKey(t, b, fmt.Sprintf("k.%04d", i), "v", 0)
+	}
+
+	setKey(t, b, "k", "not under it", 0)
+	setKey(t, b, "k-.x", "not under it", 0)
+	setKey(t, b, "k0.x", "not under it", 0)
+
+	events := watching(t, b, "k")
+	for i := range n {
+		wantEvent(t, events, bus.KVSet, fmt.Sprintf("k.%04d", i), "v")
+	}
+
+	wantEvent(t, events, bus.KVSynced, "", "")
+}
+
+// Values that are too large for a notice, and for a page with others, come whole.
+func TestWatchLargeValues(t *testing.T) {
+	t.Parallel()
+
+	b := single(t)
+	large := string(bytes.Repeat([]byte("0123456789abcde\xff"), watchPageBytes/16))
+	a := setKey(t, b, "k.a", large, 0)
+	setKey(t, b, "k.b", large, 0)
+
+	events := watching(t, b, "k")
+	wantEvent(t, events, bus.KVSet, "k.a", large)
+	wantEvent(t, events, bus.KVSet, "k.b", large)
+	wantEvent(t, events, bus.KVSynced, "", "")
+
+	setKey(t, b, "k.a", large[1:], a)
+	wantEvent(t, events, bus.KVSet, "k.a", large[1:])
+}
+
+// A watch that can't keep up sees the last value of each key, and what is gone.
+func TestWatchOverflow(t *testing.T) {
+	t.Parallel()
+
+	b := single(t)
+	gone := setKey(t, b, "k.gone", "v", 0)
+	events := watching(t, b, "k")
+	wantEvent(t, events, bus.KVSet, "k.gone", "v")
+	wantEvent(t, events, bus.KVSynced, "", "")
+
+	rev := setKey(t, b, "k.a", "first", 0)
+	for i := range watchQueue + 10 {
+		rev = setKey(t, b, "k.a", fmt.Sprint(i), rev)
+	}
+
+	if err := b.Delete(t.Context(), bus.Registry, "k.gone", gone); err != nil {
+		t.Fatal(err)
+	}
+
+	last, sawGone := "", false
+	for seen := 0; last != fmt.Sprint(watchQueue+9) || !sawGone; seen++ {
+		e := awaited(t, "event", events)
+		if e.Kind == bus.KVGone {
+			sawGone = e.Entry.Key == "k.gone"
+		} else {
+			last = string(e.Entry.Value)
+		}
+	}
+}
+
+// Changes that are made while a watch is cut off are seen when it is connected again.
+func TestWatchAfterCut(t *testing.T) {
+	t.Parallel()
+
+	url := redistest.Run(t, redistest.Options{}).URL()
+	other, name := open(t, Config{URL: url}), named()
+	b := open(t, Config{URL: url, Name: name})
+	one, two := setKey(t, other, "k.1", "v", 0), setKey(t, other, "k.2", "v", 0)
+
+	events := watching(t, b, "k")
+	wantEvent(t, events, bus.KVSet, "k.1", "v")
+	wantEvent(t, events, bus.KVSet, "k.2", "v")
+	wantEvent(t, events, bus.KVSynced, "", "")
+
+	cut(t, admin(t, url), name)
+	setKey(t, other, "k.1", "new", one)
+
+	if err := other.Delete(t.Context(), bus.Registry, "k.2", two); err != nil {
+		t.Fatal(err)
+	}
+
+	got := map[string]bus.KVEvent{}
+	for len(got) < 2 {
+		e := awaited(t, "event", events)
+		got[e.Entry.Key] = e
+	}
+
+	if string(got["k.1"].Entry.Value) != "new" || got["k.2"].Kind != bus.KVGone {
+		t.Errorf("got %+v", got)
+	}
+}
+
+// When the server lost its data, a watch says that the keys are gone, and believes lower revisions than before.
+func TestWatchAfterLoss(t *testing.T) {
+	t.Parallel()
+
+	server := redistest.Run(t, redistest.Options{})
+	b := open(t, Config{URL: server.URL()})
+
+	var rev uint64
+	for i := range 10 {
+		rev = setKey(t, b, "k.a", fmt.Sprint(i), rev)
+	}
+
+	events := watching(t, b, "k")
+	wantEvent(t, events, bus.KVSet, "k.a", "9")
+	wantEvent(t, events, bus.KVSynced, "", "")
+	server.Kill()
+	server.Start()
+	wantEvent(t, events, bus.KVGone, "k.a", "")
+
+	setKey(t, open(t, Config{URL: server.URL()}), "k.a", "again", 0)
+
+	if e := wantEvent(t, events, bus.KVSet, "k.a", "again"); e.Revision >= rev {
+		t.Errorf("revision %d, want one below %d", e.Revision, rev)
+	}
+}
+
+// Keys that nobody watches leave when others are set.
+func TestExpiredKeysLeave(t *testing.T) {
+	t.Parallel()
+
+	url := redistest.Run(t, redistest.Options{}).URL()
+	b := open(t, Config{URL: url})
+
+	for i := range 5 {
+		must(b.Set(t.Context(), bus.Registry, fmt.Sprint("k.", i), nil, 0, time.Second))(t)
+	}
+
+	awaited(t, "more than a second", time.After(1100*time.Millisecond))
+	setKey(t, b, "other", "v", 0)
+
+	keys := b.ns.RedisBucket("registry")
+	c := admin(t, url)
+
+	if n := must(c.HLen(t.Context(), keys.Values).Result())(t); n != 1 {
+		t.Errorf("%d values, want 1", n)
+	}
+
+	if n := must(c.ZCard(t.Context(), keys.Keys).Result())(t); n != 1 {
+		t.Errorf("%d keys, want 1", n)
+	}
+
+	if n := must(c.ZCard(t.Context(), keys.Expiry).Result())(t); n != 0 {
+		t.Errorf("%d keys that expire, want none", n)
+	}
+}
+
+// A notice is read as it was written, and nothing else is one.
+func TestParseNotice(t *testing.T) {
+	t.Parallel()
+
+	n, ok := parseNotice("set 7 2000000 a.b a value with spaces\r\n")
+	want := notice{kind: noticeSet, ttl: 2 * time.Second, entry: bus.KVEntry{
+		Key: "a.b", Value: []byte("a value with spaces\r\n"), Revision: 7,
+	}}
+
+	if !ok || fmt.Sprintf("%+v", n) != fmt.Sprintf("%+v", want) {
+		t.Errorf("notice is %+v, %v; want %+v", n, ok, want)
+	}
+
+	for _, bad := range []string{"", "set", "set 7 0 a", "set x 0 a v", "set 7 x a v", "hello world this is text"} {
+		if n, ok := parseNotice(bad); ok {
+			t.Errorf("%q is %+v", bad, n)
+		}
+	}
+}

@@ -10,24 +10,46 @@ import (
 // reviveLeases is how many leases lie between two looks for mailboxes that nobody will be called to, more or less.
 const reviveLeases = 10
 
-// reviveAll looks for mailboxes that nobody will be called to, now and again until ctx ends.
+// reviveAll looks for mailboxes that nobody will be called to, now and again until ctx ends: at once when the connection
+// was restored, for then the server may have been killed, and soon where a look failed.
 //
 // nats-server 2.15 forgets a removal when it is killed: that of the last entry in a block of its store that also notes
 // the removal of entries in older blocks. Its consumer remembers that the entry was acknowledged.
 func (w *worker) reviveAll(ctx context.Context) {
 	for {
-		if err := w.revive(ctx); err != nil && ctx.Err() == nil && !w.bus.isClosing() {
+		err := w.revive(ctx)
+		if err != nil && ctx.Err() == nil && !w.bus.isClosing() {
 			w.bus.log.Debug().Err(err).Str("component", w.component).Msg("could not look for mailboxes left behind")
 		}
 
-		pause := time.NewTimer(reviveLeases*w.lease/2 + rand.N(reviveLeases*w.lease))
+		wait := reviveLeases*w.lease/2 + rand.N(reviveLeases*w.lease)
+		if err != nil {
+			wait = w.lease
+		}
+
+		pause := time.NewTimer(wait)
 
 		select {
 		case <-pause.C:
+		case <-w.restored:
+			pause.Stop()
 		case <-ctx.Done():
 			pause.Stop()
 
 			return
+		}
+	}
+}
+
+// tellRestored tells the workers that the connection was restored. One that was told and has not looked yet looks once.
+func (s *mailboxState) tellRestored() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+
+	for w := range s.workers {
+		select {
+		case w.restored <- struct{}{}:
+		default:
 		}
 	}
 }

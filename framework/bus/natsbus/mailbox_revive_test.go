@@ -1,9 +1,12 @@
 package natsbus
 
 import (
+	"context"
+	"sync"
 	"testing"
 	"time"
 
+	"github.com/woodwork-go/woodwork/embedded/embeddedtest"
 	"github.com/woodwork-go/woodwork/framework/bus"
 	"github.com/woodwork-go/woodwork/framework/bus/natsbus/internal/mailbox"
 )
@@ -74,6 +77,49 @@ func TestReviveLeavesWorkAlone(t *testing.T) {
 	}
 
 	close(goOn)
+}
+
+// TestRevivedOnceReconnected leaves a mailbox behind after a worker has looked, which looks again in hours only, unless
+// its connection breaks.
+func TestRevivedOnceReconnected(t *testing.T) {
+	t.Parallel()
+
+	url := embeddedtest.Run(t).URL()
+	b, other := open(t, Config{URL: url}), open(t, Config{URL: url})
+	w := &worker{bus: b, component: component, lease: time.Hour, restored: make(chan struct{}, 1)}
+
+	if !b.mailbox.join(w) {
+		t.Fatal("the bus is closed")
+	}
+	defer b.mailbox.leave(w)
+
+	if err := w.makeConsumer(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+
+	leaveBehind := func(session string) {
+		x := must(other.box(component, session))(t)
+		must(x.Append(t.Context(), mailbox.Register, mailbox.Entry{Scheduled: true},
+			mailbox.Condition{Log: mailbox.Register}))(t)
+		acknowledgeNext(t, other)
+	}
+
+	ctx, cancel := context.WithCancel(t.Context())
+
+	var looking sync.WaitGroup
+	defer looking.Wait()
+	defer cancel()
+
+	leaveBehind("s0")
+	looking.Go(func() { w.reviveAll(ctx) })
+	acknowledgeNext(t, other) // what the worker called
+	leaveBehind("s1")
+
+	if err := b.nc.ForceReconnect(); err != nil {
+		t.Fatal(err)
+	}
+
+	acknowledgeNext(t, other)
 }
 
 // acknowledgeNext takes what the consumer delivers next and acknowledges it.

@@ -34,6 +34,7 @@ type worker struct {
 	slots     chan struct{} // holds one token for each claim in use or asked for
 	serve     func(context.Context, bus.Claim)
 	leases    leases
+	restored  chan struct{} // holds one token when the connection was restored since the last look for mailboxes left behind
 
 	serveCtx context.Context //nolint:containedctx // the parent of what each serve is given, until Work returns
 	cancel   context.CancelCauseFunc
@@ -47,7 +48,8 @@ func (b *Bus) Work(
 ) error {
 	w := &worker{
 		bus: b, component: component, serve: serve, lease: cmp.Or(max(cfg.Lease, 0), defaultLease),
-		slots: make(chan struct{}, cmp.Or(max(cfg.Concurrency, 0), defaultConcurrency)),
+		slots:    make(chan struct{}, cmp.Or(max(cfg.Concurrency, 0), defaultConcurrency)),
+		restored: make(chan struct{}, 1),
 	}
 	w.serveCtx, w.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
 	defer w.cancel(context.Canceled)

@@ -2,8 +2,6 @@ package redisbus
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"math/rand/v2"
 	"sync"
 	"time"
@@ -299,7 +297,8 @@ func (h *hub) deliver(channel, payload string) {
 // confirmed notes that the server knows of a subscription.
 func (h *hub) confirmed(channel string) {
 	h.mu.Lock()
-	if h.asked[channel]--; h.asked[channel] > 0 { // it was ended and begun again meanwhile
+	h.asked[channel]--
+	if h.asked[channel] > 0 { // it was ended and begun again meanwhile
 		h.mu.Unlock()
 
 		return
@@ -337,20 +336,4 @@ func (h *hub) close() {
 	}
 	h.mu.Unlock()
 	h.tasks.Wait()
-}
-
-var errNoReceiver = errors.New("nobody receives")
-
-// publish sends a payload to who is subscribed to a channel, and returns how many that are as far as one server of a
-// cluster knows.
-func (b *Bus) publish(ctx context.Context, channel string, payload []byte) (int64, error) {
-	if err := b.ready(ctx); err != nil {
-		return 0, err
-	}
-	n, err := b.client.Publish(ctx, channel, payload).Result()
-	if err != nil {
-		return 0, fmt.Errorf("publish: %w", b.storeError(ctx, err))
-	}
-
-	return n, nil
 }

@@ -62,7 +62,7 @@ func cut(tb testing.TB, c *redis.Client, name string) {
 	tb.Helper()
 	for line := range strings.Lines(must(c.ClientList(tb.Context()).Result())(tb)) {
 		facts := map[string]string{}
-		for _, fact := range strings.Fields(line) {
+		for fact := range strings.FieldsSeq(line) {
 			k, v, _ := strings.Cut(fact, "=")
 			facts[k] = v
 		}

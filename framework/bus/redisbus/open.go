@@ -117,10 +117,10 @@ func (b *Bus) shut(ctx context.Context) {
 		if b.hub != nil {
 			b.hub.close()
 		}
+		b.running.Wait()
 		if b.client != nil {
 			_ = b.client.Close() // its connections are gone either way
 		}
-		b.running.Wait()
 		close(b.done)
 	})
 }

@@ -73,13 +73,18 @@ func (s signals) put(one signal) bool {
 	}
 }
 
-// send sends until the bus is closed. What can't be sent is lost, as signals may be.
+// send sends until the bus is closed, and then what waits. What can't be sent is lost, as signals may be.
 func (s signals) send(ctx context.Context, b *Bus) {
 	for {
 		select {
 		case first := <-s.queue:
-			b.publishAll(ctx, s.batch(first))
+			_ = b.publishAll(ctx, s.batch(first)) // it is logged
 		case <-b.closing:
+			var err error
+			for err == nil && len(s.queue) > 0 {
+				err = b.publishAll(ctx, s.batch(<-s.queue))
+			}
+
 			return
 		}
 	}
@@ -101,7 +106,7 @@ func (s signals) batch(first signal) []signal {
 }
 
 // publishAll publishes signals in one round trip.
-func (b *Bus) publishAll(ctx context.Context, all []signal) {
+func (b *Bus) publishAll(ctx context.Context, all []signal) error {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	_, err := b.client.Pipelined(ctx, func(p redis.Pipeliner) error {
@@ -111,7 +116,9 @@ func (b *Bus) publishAll(ctx context.Context, all []signal) {
 
 		return nil
 	})
-	if err != nil && !b.isClosing() {
+	if err != nil {
 		b.log.Debug().Err(err).Int("signals", len(all)).Msg("signals were lost")
 	}
+
+	return err
 }

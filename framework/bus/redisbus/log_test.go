@@ -1,0 +1,377 @@
+package redisbus
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/woodwork-go/woodwork/framework/bus"
+	"github.com/woodwork-go/woodwork/internal/redistest"
+)
+
+// server opens a bus on a server of its own, and a client of that server for what the bus doesn't do.
+func server(t *testing.T, cfg Config) (*Bus, *redis.Client) {
+	t.Helper()
+	cfg.URL = redistest.Run(t, redistest.Options{}).URL()
+
+	return open(t, cfg), admin(t, cfg.URL)
+}
+
+func logKey(t *testing.T, b *Bus, id bus.StreamID) string {
+	t.Helper()
+
+	return must(b.ns.RedisLog(id.Session, id.Stream))(t)
+}
+
+// put stores an entry past the bus.
+func put(t *testing.T, c *redis.Client, key, id string, fields ...any) {
+	t.Helper()
+	must(c.XAdd(t.Context(), &redis.XAddArgs{Stream: key, ID: id, Values: fields}).Result())(t)
+}
+
+func wantErr(t *testing.T, what string, err, target error) {
+	t.Helper()
+	if !errors.Is(err, target) {
+		t.Errorf("%s: got %v, want %v", what, err, target)
+	}
+}
+
+func wantRead(t *testing.T, b *Bus, last *bus.Entry, want []int) {
+	t.Helper()
+	if diff := cmp.Diff(want, read(t, b, last, bus.Cursor{})); diff != "" {
+		t.Errorf("log (-want +got):\n%s", diff)
+	}
+}
+
+// A log that expired and was written again reaches the ids that a writer of the first one knows: that one is fenced all
+// the same.
+func TestAnExpiredLogIsNotItsSuccessor(t *testing.T) {
+	t.Parallel()
+	b, c := server(t, Config{})
+	id := testID(1)
+	zombie := fill(t, b, id, 3)
+	must(c.Del(t.Context(), logKey(t, b, id)).Result())(t)
+
+	_, err := b.Append(t.Context(), frame(id, 3, "late"), zombie)
+	wantErr(t, "append to a log that is gone", err, bus.ErrConflict)
+
+	var last *bus.Entry
+	for i := range 3 {
+		f := frame(id, i, "again")
+		f.Writer = "another"
+		last = must(b.Append(t.Context(), f, last))(t)
+	}
+	if last.Position != zombie.Position {
+		t.Fatalf("the test is void: %v is not %v", last.Position, zombie.Position)
+	}
+	_, err = b.Append(t.Context(), frame(id, 3, "late"), zombie)
+	wantErr(t, "append to the log that came after", err, bus.ErrConflict)
+	wantRead(t, b, last, []int{0, 1, 2})
+}
+
+func TestALogExpires(t *testing.T) {
+	t.Parallel()
+	b, c := server(t, Config{MaxAge: time.Hour})
+	id := testID(1)
+	key := logKey(t, b, id)
+	last := fill(t, b, id, 1)
+	must(c.PExpire(t.Context(), key, time.Minute).Result())(t)
+	must(b.Append(t.Context(), frame(id, 1, "x"), last))(t)
+	if ttl := must(c.PTTL(t.Context(), key).Result())(t); ttl < 59*time.Minute || ttl > time.Hour {
+		t.Errorf("the log expires %v after an append, want an hour", ttl)
+	}
+}
+
+// A log that is written for longer than entries are kept loses the old ones, and never one that is young.
+func TestAgeTrimsALongLog(t *testing.T) {
+	t.Parallel()
+	b, c := server(t, Config{MaxAge: time.Hour})
+	id := testID(1)
+	key := logKey(t, b, id)
+	const old, young = 100, 50
+	for i := range old {
+		f := frame(id, i, "old")
+		entry := entryID(bus.Position{Major: 1, Minor: uint64(i) << repeatBits})
+		v := encodeFrame(f, entry)
+		put(t, c, key, entry, v.appendTo([]any{"v", "1", "writer", f.Writer, "at", "1"}, f.Body)...)
+	}
+	last := must(b.Last(t.Context(), id))(t)
+	var want []int
+	for i := range young {
+		last = must(b.Append(t.Context(), frame(id, old+i, "young"), last))(t)
+		want = append(want, old+i)
+	}
+	got := read(t, b, last, bus.Cursor{})
+	if n := len(got) - young; n < 0 || n > 1 { // the last old one stays until the next look
+		t.Errorf("%d entries are left, of which %d are young", len(got), young)
+	}
+	if diff := cmp.Diff(want, got[len(got)-young:]); diff != "" {
+		t.Errorf("young entries (-want +got):\n%s", diff)
+	}
+}
+
+func TestForeignEntriesAreIgnored(t *testing.T) {
+	t.Parallel()
+	b, c := server(t, Config{})
+	id := testID(1)
+	key := logKey(t, b, id)
+	put(t, c, key, "0-1", "some", "thing")
+	if e := must(b.Last(t.Context(), id))(t); e != nil {
+		t.Errorf("last entry is %+v", e)
+	}
+	last := fill(t, b, id, 2)
+	put(t, c, key, entryID(bus.Position{Major: 1, Minor: last.Position.Minor + 1}), "some", "thing")
+	if e := must(b.Last(t.Context(), id))(t); e.Position != last.Position {
+		t.Errorf("last entry is at %v, want %v", e.Position, last.Position)
+	}
+	last = must(b.Append(t.Context(), frame(id, 2, "x"), last))(t)
+	wantRead(t, b, last, []int{0, 1, 2})
+	if n := b.Counts().Foreign; n < 3 {
+		t.Errorf("%d foreign entries were counted", n)
+	}
+
+	put(t, c, key, "*", "some", "thing")
+	_, err := b.Append(t.Context(), frame(id, 3, "x"), last)
+	wantErr(t, "append behind an entry of a greater id", err, bus.ErrCorrupt)
+}
+
+func TestWhatCannotBeReadIsAnError(t *testing.T) {
+	t.Parallel()
+	b, c := server(t, Config{})
+	for i, tc := range []struct {
+		want   error
+		fields []any
+	}{
+		{bus.ErrUnsupported, []any{"v", "2", "writer", "w"}},
+		{bus.ErrCorrupt, []any{"v", "1", "writer", "w", "crc", "00000000", "body", "x"}},
+	} {
+		id := testID(i)
+		put(t, c, logKey(t, b, id), "1-0", tc.fields...)
+		_, err := b.Last(t.Context(), id)
+		wantErr(t, "last", err, tc.want)
+		last := &bus.Entry{Frame: bus.Frame{ID: id}, Position: bus.Position{Major: 1}}
+		for _, err := range b.Read(t.Context(), last, bus.Cursor{}) {
+			wantErr(t, "read", err, tc.want)
+		}
+	}
+	if n := b.Counts(); n != (Counts{Corrupt: 2, Unsupported: 2}) {
+		t.Errorf("counted %+v", n)
+	}
+}
+
+func TestReadUpToWhatIsGone(t *testing.T) {
+	t.Parallel()
+	b, c := server(t, Config{})
+	last := fill(t, b, testID(1), 3)
+	must(c.Del(t.Context(), logKey(t, b, testID(1))).Result())(t)
+	for _, err := range b.Read(t.Context(), last, bus.Cursor{}) {
+		wantErr(t, "read", err, bus.ErrNotFound)
+	}
+}
+
+// Frames without chunks share an index.
+func TestManyFramesAtOneIndex(t *testing.T) {
+	t.Parallel()
+	b := single(t)
+	id := testID(1)
+	var last *bus.Entry
+	for range 5 {
+		last = must(b.Append(t.Context(), &bus.Frame{ID: id, Attempt: 1, Writer: "w", Type: bus.Text}, last))(t)
+	}
+	last = must(b.Append(t.Context(), frame(id, 0, "x"), last))(t)
+	if got := read(t, b, last, bus.Cursor{Attempt: 1}); len(got) != 6 {
+		t.Errorf("a reader at the beginning is given %d entries", len(got))
+	}
+	full := *last
+	full.Position.Minor |= maxRepeat
+	_, err := b.Append(t.Context(), frame(id, 0, "x"), &full)
+	wantErr(t, "append of one too many", err, bus.ErrTooLarge)
+}
+
+func TestAFrameCannotGoBack(t *testing.T) {
+	t.Parallel()
+	b := single(t)
+	id := testID(1)
+	last := fill(t, b, id, 3)
+	_, err := b.Append(t.Context(), frame(id, 1, "x"), last)
+	wantErr(t, "append at an earlier index", err, bus.ErrInvalid)
+	wantRead(t, b, last, []int{0, 1, 2})
+}
+
+// What breaks a server that doesn't answer is the time for one try.
+func TestAnAppendThatTakesTooLongIsUnknown(t *testing.T) {
+	t.Parallel()
+	s := redistest.Run(t, redistest.Options{})
+	b := open(t, Config{URL: s.URL(), AppendTimeout: 50 * time.Millisecond})
+	id := testID(1)
+	last := fill(t, b, id, 1)
+	s.Pause()
+	_, err := b.Append(t.Context(), frame(id, 1, "x"), last)
+	s.Resume()
+	wantErr(t, "append to a paused server", err, bus.ErrUnknown)
+	retry(t, "append", func() error {
+		_, err := b.Append(t.Context(), frame(id, 1, "x"), last)
+		if errors.Is(err, bus.ErrConflict) { // the first try was stored
+			err = nil
+		}
+
+		return err
+	})
+}
+
+// retry repeats what may fail for a while.
+func retry(t *testing.T, what string, call func() error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	for attempt := 0; ; attempt++ {
+		err := call()
+		if err == nil {
+			return
+		}
+		if backoff(ctx, attempt) != nil {
+			t.Fatalf("%s: %v", what, err)
+		}
+	}
+}
+
+// At the limit of memory the server refuses what is new and keeps what it acknowledged.
+func TestAFullServer(t *testing.T) {
+	t.Parallel()
+	s := redistest.Run(t, redistest.Options{MaxMemory: "8mb"})
+	b := open(t, Config{URL: s.URL()})
+	id := testID(1)
+	text := string(make([]byte, 64<<10))
+	var (
+		last *bus.Entry
+		err  error
+		n    int
+	)
+	for ; err == nil && n < 1000; n++ {
+		var e *bus.Entry
+		if e, err = b.Append(t.Context(), frame(id, n, text), last); err == nil {
+			last = e
+		}
+	}
+	wantErr(t, "append at the limit", err, bus.ErrFull)
+	want := make([]int, last.First+1)
+	for i := range want {
+		want[i] = i
+	}
+	wantRead(t, b, last, want)
+	must(admin(t, s.URL()).ConfigSet(t.Context(), "maxmemory", "64mb").Result())(t)
+	retry(t, "append", func() error {
+		_, err := b.Append(t.Context(), frame(id, len(want), "x"), last)
+
+		return err
+	})
+}
+
+// What was acknowledged outlives the kill of a server with an append-only file, and readers go on.
+func TestAServerIsKilled(t *testing.T) {
+	t.Parallel()
+	s := redistest.Run(t, redistest.Options{Fsync: redistest.Always})
+	b := open(t, Config{URL: s.URL()})
+	if got := b.Info().Durability; got != bus.LocalSynced {
+		t.Errorf("durability is %s", got)
+	}
+	id := testID(1)
+	missed, live := make(chan struct{}, 8), make(chan int, 64)
+	stop := must(b.Follow(t.Context(), id, func(e *bus.Entry) {
+		if e == nil {
+			missed <- struct{}{}
+		} else {
+			live <- int(e.First)
+		}
+	}))(t)
+	defer stop()
+	last := fill(t, b, id, 20)
+	s.Kill()
+	_, err := b.Append(t.Context(), frame(id, 20, "x"), last)
+	wantErr(t, "append to a killed server", err, bus.ErrUnknown)
+	s.Start()
+	retry(t, "last", func() error {
+		e, err := b.Last(t.Context(), id)
+		if err == nil && e.Position != last.Position {
+			t.Fatalf("last entry is %+v", e)
+		}
+
+		return err
+	})
+	receive(t, "word that something may be missing", missed)
+	last = must(b.Append(t.Context(), frame(id, 20, "x"), last))(t)
+	for receive(t, "frame", live) != 20 {
+	}
+	if got := read(t, b, last, bus.Cursor{}); len(got) != 21 {
+		t.Errorf("log holds %v", got)
+	}
+}
+
+func receive[T any](t *testing.T, what string, from <-chan T) T {
+	t.Helper()
+	timeout := time.NewTimer(patience)
+	defer timeout.Stop()
+	select {
+	case v := <-from:
+		return v
+	case <-timeout.C:
+		t.Fatalf("no %s within %v", what, patience)
+		panic("unreachable")
+	}
+}
+
+// A reader that blocks is one that the server doesn't wait for: it drops the connection, and the reader is told.
+func TestASlowReaderIsTold(t *testing.T) {
+	t.Parallel()
+	b, c := server(t, Config{})
+	must(c.ConfigSet(t.Context(), "client-output-buffer-limit", "pubsub 256kb 128kb 1").Result())(t)
+	id := testID(1)
+	entered, release := make(chan struct{}, 1), make(chan struct{})
+	missed := make(chan struct{}, 8)
+	stop := must(b.Follow(t.Context(), id, func(e *bus.Entry) {
+		select {
+		case entered <- struct{}{}:
+			<-release
+		default:
+		}
+		if e == nil {
+			select {
+			case missed <- struct{}{}:
+			default:
+			}
+		}
+	}))(t)
+	defer stop()
+	text := string(make([]byte, 256<<10))
+	var last *bus.Entry
+	for i := range 64 {
+		last = must(b.Append(t.Context(), frame(id, i, text), last))(t)
+	}
+	receive(t, "first frame", entered)
+	close(release)
+	receive(t, "word that something may be missing", missed)
+}
+
+func TestForeignPublicationsAreDropped(t *testing.T) {
+	t.Parallel()
+	b, c := server(t, Config{})
+	id := testID(1)
+	live := make(chan *bus.Entry, 8)
+	stop := must(b.Follow(t.Context(), id, func(e *bus.Entry) { live <- e }))(t)
+	defer stop()
+	channel := must(b.ns.RedisLive(id.Session, id.Stream))(t)
+	for _, payload := range []string{"", "x", "3:1-0", "99:x", "3:1-01:v1:1", string(pack("1-0", "v", "2")), string(pack("1-0", "v"))} {
+		must(c.Publish(t.Context(), channel, payload).Result())(t)
+	}
+	want := fill(t, b, id, 1)
+	if got := receive(t, "frame", live); got == nil || got.Position != want.Position {
+		t.Errorf("got %+v", got)
+	}
+	if n := b.Counts(); n != (Counts{Foreign: 5, Corrupt: 1, Unsupported: 1}) {
+		t.Errorf("counted %+v", n)
+	}
+}

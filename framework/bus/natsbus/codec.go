@@ -3,6 +3,7 @@ package natsbus
 import (
 	"hash/crc32"
 	"strconv"
+	"strings"
 
 	"github.com/nats-io/nats.go"
 
@@ -10,24 +11,22 @@ import (
 	"github.com/woodwork-go/woodwork/framework/bus/internal/wire"
 )
 
-// The headers of a frame. The body is the chunks' bytes and nothing else. A header that would say nothing is absent.
+// The headers of a frame. The body is the chunks' bytes and nothing else. What every frame has is in one header, because
+// each more costs time at every hop; a header that would say nothing is absent.
 const (
-	headerVersion = "Ww-Version" // protocol version of all other headers
-	headerStream  = "Ww-Stream"  // session/stream
-	headerAttempt = "Ww-Attempt" // number of the attempt, from 1
-	headerWriter  = "Ww-Writer"  // random id of the writer
-	headerFirst   = "Ww-First"   // index of the first chunk
+	headerFrame   = "Ww-Frame"   // see fields
 	headerLengths = "Ww-Lengths" // "3,1,4"; absent: one chunk, the whole body; "none": no chunk
-	headerOffset  = "Ww-Offset"  // bytes of chunk First that earlier frames hold
+	headerOffset  = "Ww-Offset"  // bytes of the first chunk that earlier frames hold
 	headerMore    = "Ww-More"    // "1": the chunk goes on in the next frame
-	headerType    = "Ww-Type"    // data type
 	headerBegin   = "Ww-Begin"   // first frame of an attempt: the cursor behind the attempt before
 	headerState   = "Ww-State"   // completed, failed or cancelled, in the last frame
 	headerReason  = "Ww-Reason"  // percent-encoded
 	headerMeta    = "Ww-Meta"    // query-encoded
 	headerLinks   = "Ww-Links"   // see links.go
-	headerCRC     = "Ww-Crc"     // CRC-32C of the values above and the body
 )
+
+// headerVersion is the protocol version of a letter, a register or a dead letter. A frame has its own in its fields.
+const headerVersion = "Ww-Version"
 
 const (
 	protocolVersion = "1"
@@ -35,23 +34,81 @@ const (
 	crcDigits       = 8
 )
 
+// fields is what every frame has, written with a space between two: the protocol version of all headers, session/stream,
+// the number of the attempt from 1, the index of the first chunk, the random id of the writer, the data type, and the
+// CRC-32C of everything but the trace context, as 8 hexadecimal digits. Writer and type are percent-encoded; "-" stands
+// for none.
+type fields struct {
+	version, stream, attempt, first, writer, kind, crc string
+}
+
+const nothing = "-"
+
+// parseFields is the inverse of formatFields for the present version; of another one, only the version is known.
+func parseFields(s string) (f fields, ok bool) {
+	at := [...]*string{&f.version, &f.stream, &f.attempt, &f.first, &f.writer, &f.kind}
+	for _, field := range at {
+		if *field, s, ok = strings.Cut(s, " "); !ok {
+			return f, false
+		}
+	}
+	f.crc = s
+
+	return f, len(s) == crcDigits
+}
+
+// formatFields writes the fields up to the space before the CRC.
+func formatFields(f *bus.Frame) []byte {
+	out := make([]byte, 0, 128)
+	out = append(out, protocolVersion...)
+	out = append(out, ' ')
+	out = append(out, f.ID.Session...)
+	out = append(out, '/')
+	out = append(out, f.ID.Stream...)
+	out = append(out, ' ')
+	out = strconv.AppendUint(out, uint64(f.Attempt), 10)
+	out = append(out, ' ')
+	out = strconv.AppendUint(out, f.First, 10)
+	out = append(out, ' ')
+	out = append(out, escapeField(f.Writer)...)
+	out = append(out, ' ')
+	out = append(out, escapeField(string(f.Type))...)
+
+	return append(out, ' ')
+}
+
+// escapeField makes any text safe as a field.
+func escapeField(s string) string {
+	switch s {
+	case "":
+		return nothing
+	case nothing:
+		return "%2D"
+	}
+
+	return strings.ReplaceAll(escapeHeader(s), " ", "%20")
+}
+
+// unescapeField is the inverse of escapeField.
+func unescapeField(s string) (string, error) {
+	if s == nothing {
+		return "", nil
+	}
+
+	return unescapeHeader(s)
+}
+
 // encodeFrame returns the headers of a frame. The frame must have passed [wire.CheckFrame].
 func encodeFrame(f *bus.Frame, links []uint64) nats.Header {
-	values := make([]string, 0, 16)
-	h := make(nats.Header, 16)
+	values := make([]string, 0, 8)
+	h := make(nats.Header, 8)
 	set := func(key, v string) {
 		if v != "" {
 			values = append(values, v)
 			h[key] = values[len(values)-1 : len(values) : len(values)]
 		}
 	}
-	set(headerVersion, protocolVersion)
-	set(headerStream, f.ID.Session+"/"+f.ID.Stream)
-	set(headerAttempt, strconv.FormatUint(uint64(f.Attempt), 10))
-	set(headerWriter, escapeHeader(f.Writer))
-	set(headerFirst, strconv.FormatUint(f.First, 10))
 	set(headerLengths, wire.Lengths(f.Lengths))
-	set(headerType, escapeHeader(string(f.Type)))
 	set(headerLinks, encodeLinks(links))
 	if f.Offset > 0 {
 		set(headerOffset, strconv.Itoa(f.Offset))
@@ -68,39 +125,43 @@ func encodeFrame(f *bus.Frame, links []uint64) nats.Header {
 		set(headerMeta, wire.Meta(f.Meta))
 	}
 	setTrace(h, f.Trace)
-	set(headerCRC, formatCRC(checksum(h, f.Body)))
+	known := formatFields(f)
+	set(headerFrame, string(appendCRC(known, checksum(string(known), h, f.Body))))
 
 	return h
 }
 
-// checksum covers every header that decides what a frame is, the stream's name included, so that no entry passes for
-// one of another stream. The trace context may be rewritten on the way.
-func checksum(h nats.Header, body []byte) uint32 {
+// checksum covers the fields up to the space before it, the stream's name included, so that no entry passes for one of
+// another stream, every other header that decides what a frame is, and the body. The trace context may be rewritten on
+// the way.
+func checksum(known string, h nats.Header, body []byte) uint32 {
 	table := crc32.MakeTable(crc32.Castagnoli)
-	crc := ^uint32(0)
+	crc := update(^uint32(0), table, known)
 	for _, key := range [...]string{
-		headerVersion, headerStream, headerAttempt, headerWriter, headerFirst, headerLengths, headerOffset, headerMore,
-		headerType, headerBegin, headerState, headerReason, headerMeta, headerLinks,
+		headerLengths, headerOffset, headerMore, headerBegin, headerState, headerReason, headerMeta, headerLinks,
 	} {
-		v := value(h, key)
-		for i := range len(v) {
-			crc = table[byte(crc)^v[i]] ^ crc>>8
-		}
-		crc = table[byte(crc)] ^ crc>>8 // a zero byte ends each value
+		crc = update(crc, table, value(h, key))
 	}
 
 	return crc32.Update(^crc, table, body)
 }
 
-func formatCRC(crc uint32) string {
-	const digits = "0123456789abcdef"
-	var out [crcDigits]byte
-	for i := len(out) - 1; i >= 0; i-- {
-		out[i] = digits[crc&15]
-		crc >>= 4
+// update goes on with a text and the zero byte that ends it, without copying the text.
+func update(crc uint32, table *crc32.Table, s string) uint32 {
+	for i := range len(s) {
+		crc = table[byte(crc)^s[i]] ^ crc>>8
 	}
 
-	return string(out[:])
+	return table[byte(crc)] ^ crc>>8
+}
+
+func appendCRC(out []byte, crc uint32) []byte {
+	const digits = "0123456789abcdef"
+	for shift := 4 * (crcDigits - 1); shift >= 0; shift -= 4 {
+		out = append(out, digits[crc>>shift&15])
+	}
+
+	return out
 }
 
 func equalCRC(s string, crc uint32) bool {

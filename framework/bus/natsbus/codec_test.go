@@ -38,15 +38,9 @@ func TestWireForm(t *testing.T) {
 		"the first frame of a stream": {
 			bus.Frame{ID: id, Attempt: 1, Writer: "w7", Lengths: []int{5}, Type: bus.Text, Begin: true, Body: []byte("Hello")},
 			[]uint64{0},
-			`Ww-Attempt: 1
-Ww-Begin: 0000000000000000
-Ww-Crc: dcc32860
-Ww-First: 0
+			`Ww-Begin: 0000000000000000
+Ww-Frame: 1 alice/answer-1 1 0 w7 text 8a83b535
 Ww-Links: 0
-Ww-Stream: alice/answer-1
-Ww-Type: text
-Ww-Version: 1
-Ww-Writer: w7
 
 Hello`,
 		},
@@ -56,15 +50,9 @@ Hello`,
 				Trace: map[string]string{"traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"},
 			},
 			[]uint64{3, 1000, 1036, 1100},
-			`Ww-Attempt: 2
-Ww-Crc: 6299732e
-Ww-First: 41
+			`Ww-Frame: 1 alice/answer-1 2 41 w7 text da6510e4
 Ww-Lengths: 2,0,3
 Ww-Links: 3:rs,10,1s
-Ww-Stream: alice/answer-1
-Ww-Type: text
-Ww-Version: 1
-Ww-Writer: w7
 traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01
 
 Hello`,
@@ -72,15 +60,10 @@ Hello`,
 		"a part of a large chunk": {
 			bus.Frame{ID: id, Attempt: 1, First: 7, Lengths: []int{2}, Offset: 1000, More: true, Type: bus.Audio, Body: []byte{65, 66}},
 			[]uint64{1, 9},
-			`Ww-Attempt: 1
-Ww-Crc: 73a9b718
-Ww-First: 7
+			`Ww-Frame: 1 alice/answer-1 1 7 - audio 8c9b0b36
 Ww-Links: 1:9
 Ww-More: 1
 Ww-Offset: 1000
-Ww-Stream: alice/answer-1
-Ww-Type: audio
-Ww-Version: 1
 
 AB`,
 		},
@@ -90,17 +73,12 @@ AB`,
 				Meta: map[string]string{"tokens out": "7", "finish": "a=b&c"},
 			},
 			[]uint64{1, 9},
-			`Ww-Attempt: 1
-Ww-Crc: 9242e4ee
-Ww-First: 8
+			`Ww-Frame: 1 alice/answer-1 1 8 - text 9d7bb8cc
 Ww-Lengths: none
 Ww-Links: 1:9
 Ww-Meta: finish=a%3Db%26c&tokens+out=7
 Ww-Reason: no%0D%0Am%C3%B6re
 Ww-State: failed
-Ww-Stream: alice/answer-1
-Ww-Type: text
-Ww-Version: 1
 
 `,
 		},
@@ -191,17 +169,27 @@ func TestAnyChangeIsCorrupt(t *testing.T) {
 	links := []uint64{1, 5}
 	id := f.ID
 	for key := range encodeFrame(f, links) {
-		if key == headerVersion {
-			continue
-		}
 		for _, change := range []string{"", "2", "x", "none"} {
 			h := encodeFrame(f, links)
-			if value(h, key) == change {
+			if key == headerFrame || value(h, key) == change {
 				continue
 			}
 			h[key] = []string{change}
 			if _, err := decodeEntry(id, 1, h, f.Body); !errors.Is(err, bus.ErrCorrupt) {
 				t.Errorf("%s changed to %q: %v, want %v", key, change, err, bus.ErrCorrupt)
+			}
+		}
+	}
+	known := value(encodeFrame(f, links), headerFrame)
+	for i := len(protocolVersion) + 1; i < len(known); i++ {
+		for _, change := range []byte{' ', '7', 'x', '%'} {
+			if known[i] == change {
+				continue
+			}
+			h := encodeFrame(f, links)
+			h[headerFrame] = []string{known[:i] + string(change) + known[i+1:]}
+			if _, err := decodeEntry(id, 1, h, f.Body); !errors.Is(err, bus.ErrCorrupt) {
+				t.Errorf("fields changed to %q: %v, want %v", value(h, headerFrame), err, bus.ErrCorrupt)
 			}
 		}
 	}
@@ -217,7 +205,7 @@ func TestAnyChangeIsCorrupt(t *testing.T) {
 		t.Errorf("frame of another stream: %v, want %v", err, bus.ErrCorrupt)
 	}
 	h := encodeFrame(f, links)
-	h[headerVersion] = []string{"2"}
+	h[headerFrame] = []string{"2 is said in other words"}
 	if _, err := decodeEntry(id, 1, h, f.Body); !errors.Is(err, bus.ErrUnsupported) {
 		t.Errorf("version 2: %v, want %v", err, bus.ErrUnsupported)
 	}
@@ -234,19 +222,21 @@ func FuzzDecodeEntry(f *testing.F) {
 		{ID: id, Attempt: 1, State: bus.Failed, Reason: "%", Meta: map[string]string{"a": "b"}},
 	} {
 		h := encodeFrame(seed, []uint64{1, 5})
-		f.Add(value(h, headerAttempt), value(h, headerFirst), value(h, headerLengths), value(h, headerOffset), value(h, headerMore),
+		known, _ := parseFields(value(h, headerFrame))
+		f.Add(known.attempt, known.first, known.writer, value(h, headerLengths), value(h, headerOffset), value(h, headerMore),
 			value(h, headerBegin), value(h, headerReason), value(h, headerMeta), value(h, headerLinks), seed.Body)
 	}
-	f.Fuzz(func(t *testing.T, attempt, first, lengths, offset, more, begin, reason, meta, links string, body []byte) {
+	f.Fuzz(func(t *testing.T, attempt, first, writer, lengths, offset, more, begin, reason, meta, links string, body []byte) {
 		h := nats.Header{}
 		for key, v := range map[string]string{
-			headerVersion: protocolVersion, headerStream: id.String(), headerAttempt: attempt, headerFirst: first,
 			headerLengths: lengths, headerOffset: offset, headerMore: more, headerBegin: begin, headerReason: reason,
 			headerMeta: meta, headerLinks: links,
 		} {
 			h[key] = []string{v}
 		}
-		h[headerCRC] = []string{formatCRC(checksum(h, body))} // else nothing would pass it
+		known := strings.Join([]string{protocolVersion, id.String(), attempt, first, writer, "text", ""}, " ")
+		crc := checksum(known, h, body) // else nothing would pass it
+		h[headerFrame] = []string{string(appendCRC([]byte(known), crc))}
 		e, err := decodeEntry(id, 1, h, body)
 		if err != nil {
 			return

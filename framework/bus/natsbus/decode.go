@@ -19,21 +19,20 @@ var errForeign = errors.New("not a frame of Woodwork")
 // decodeEntry returns the entry of stream id that is stored at seq. Errors: errForeign, [bus.ErrUnsupported] and
 // [bus.ErrCorrupt]. The entry shares body and the headers' memory.
 func decodeEntry(id bus.StreamID, seq uint64, h nats.Header, body []byte) (*bus.Entry, error) {
-	switch version := value(h, headerVersion); version {
-	case protocolVersion:
-	case "":
+	known := value(h, headerFrame)
+	f, ok := parseFields(known)
+	switch {
+	case known == "":
 		return nil, errForeign
-	default:
+	case f.version != protocolVersion:
 		return nil, fmt.Errorf("frame of protocol version %.20q, this program reads %s: %w",
-			version, protocolVersion, bus.ErrUnsupported)
-	}
-	if !equalCRC(value(h, headerCRC), checksum(h, body)) {
+			f.version, protocolVersion, bus.ErrUnsupported)
+	case !ok || !equalCRC(f.crc, checksum(known[:len(known)-crcDigits], h, body)):
 		return nil, corrupt("checksum")
-	}
-	if !names(value(h, headerStream), id) {
+	case !names(f.stream, id):
 		return nil, corrupt("stream name")
 	}
-	d := decoder{h: h}
+	d := decoder{h: h, fields: f}
 	e := &bus.Entry{Position: bus.Position{Minor: seq}, Frame: bus.Frame{ID: id, Body: body}}
 	d.numbers(e)
 	d.texts(&e.Frame)
@@ -55,16 +54,17 @@ func names(s string, id bus.StreamID) bool {
 
 // decoder parses headers and remembers the first that is malformed.
 type decoder struct {
-	h   nats.Header
-	bad string
+	h      nats.Header
+	fields fields
+	bad    string
 }
 
 func (d *decoder) numbers(e *bus.Entry) {
 	var ok bool
-	e.Attempt = uint32(d.number(headerAttempt, bus.MaxAttempt))
-	e.First = d.number(headerFirst, bus.MaxIndex)
-	if value(d.h, headerOffset) != "" {
-		e.Offset = int(d.number(headerOffset, math.MaxInt32))
+	e.Attempt = uint32(d.number("attempt", d.fields.attempt, bus.MaxAttempt))
+	e.First = d.number("first", d.fields.first, bus.MaxIndex)
+	if offset := value(d.h, headerOffset); offset != "" {
+		e.Offset = int(d.number(headerOffset, offset, math.MaxInt32))
 	}
 	if e.Lengths, ok = wire.ParseLengths(value(d.h, headerLengths), len(e.Body)); !ok {
 		d.bad = headerLengths
@@ -78,20 +78,20 @@ func (d *decoder) numbers(e *bus.Entry) {
 	}
 }
 
-func (d *decoder) number(key string, most uint64) uint64 {
-	n, err := strconv.ParseUint(value(d.h, key), 10, 64)
+func (d *decoder) number(what, s string, most uint64) uint64 {
+	n, err := strconv.ParseUint(s, 10, 64)
 	if err != nil || n > most {
-		d.bad = key
+		d.bad = what
 	}
 
 	return n
 }
 
 func (d *decoder) texts(f *bus.Frame) {
-	f.Writer = d.text(headerWriter)
-	f.Type = bus.DataType(d.text(headerType))
-	f.State = bus.State(d.text(headerState))
-	f.Reason = d.text(headerReason)
+	f.Writer = d.text("writer", d.fields.writer, unescapeField)
+	f.Type = bus.DataType(d.text("type", d.fields.kind, unescapeField))
+	f.State = bus.State(d.text(headerState, value(d.h, headerState), unescapeHeader))
+	f.Reason = d.text(headerReason, value(d.h, headerReason), unescapeHeader)
 	f.Trace = getTrace(d.h)
 	if begin := value(d.h, headerBegin); begin != "" {
 		var err error
@@ -108,11 +108,11 @@ func (d *decoder) texts(f *bus.Frame) {
 	}
 }
 
-func (d *decoder) text(key string) string {
-	s, err := unescapeHeader(value(d.h, key))
+func (d *decoder) text(what, s string, unescape func(string) (string, error)) string {
+	out, err := unescape(s)
 	if err != nil {
-		d.bad = key
+		d.bad = what
 	}
 
-	return s
+	return out
 }

@@ -83,7 +83,7 @@ func TestCorruptAndNewerEntries(t *testing.T) {
 	b := single(t)
 	for want, change := range map[error]func(*nats.Msg){
 		bus.ErrCorrupt:     func(m *nats.Msg) { m.Data = []byte("1") },
-		bus.ErrUnsupported: func(m *nats.Msg) { m.Header[headerVersion] = []string{"2"} },
+		bus.ErrUnsupported: func(m *nats.Msg) { m.Header[headerFrame] = []string{"2 frame"} },
 	} {
 		id := bus.StreamID{Session: "s", Stream: "of-" + string(want.Error()[0])}
 		m := &nats.Msg{Header: encodeFrame(frame(id, 0, "0"), firstLinks()), Data: []byte("0")}

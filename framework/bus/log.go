@@ -36,7 +36,8 @@ type Entry struct {
 // Log stores and delivers the frames of many streams. Each stream is one log.
 type Log interface {
 	// Append tries once to store f as the entry after after, which is the log's last entry as the caller knows it (nil:
-	// the log is empty). It returns after the bus stored the frame in its durability class.
+	// the log is empty). It returns after the bus stored the frame in its durability class, or with [ErrUnknown] after a
+	// bound of its own, at most a few seconds: callers have no timer for each frame.
 	//
 	// Errors: [ErrConflict], [ErrBusy], [ErrUnknown], [ErrFull], [ErrTooLarge], [ErrInvalid], [ErrClosed], or the
 	// context's. Two appends to one log must not be in flight at once from one process.

@@ -15,11 +15,6 @@ type settle func(f *bus.Frame, last *bus.Entry) (after *bus.Entry, err error)
 
 // append stores a frame of the writer. A slot is held.
 func (w *Writer) append(ctx context.Context, f *bus.Frame) error {
-	ctx, cancel := w.store.limit(ctx)
-	defer cancel()
-	w.mu.Lock()
-	w.cancel = cancel
-	w.mu.Unlock()
 	if err := w.announce(ctx, f); err != nil {
 		return err
 	}
@@ -35,7 +30,7 @@ func (w *Writer) append(ctx context.Context, f *bus.Frame) error {
 // errGaveUp is the cause of a context that ended because a frame took too long.
 var errGaveUp = errors.New("gave up")
 
-// limit bounds all that is done for one frame.
+// limit bounds what is done for one frame when it takes more than one try.
 func (s *Store) limit(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeoutCause(ctx, s.cfg.GiveUp, errGaveUp)
 }
@@ -49,13 +44,25 @@ func (s *Store) limit(ctx context.Context) (context.Context, context.CancelFunc)
 //   - ErrFull: wait longer each time.
 //   - ErrConflict: ask what the log ends with.
 //   - anything else is final.
+//
+// Nearly always the first try is all there is, so it has no timer of its own: the bus bounds it.
 func (s *Store) append(ctx context.Context, f *bus.Frame, after *bus.Entry, where settle) (*bus.Entry, error) {
+	e, err := s.log.Append(ctx, f, after)
+	if err == nil {
+		return e, nil
+	}
+	ctx, cancel := s.limit(ctx)
+	defer cancel()
+
+	return s.insist(ctx, f, after, where, err)
+}
+
+// insist goes on after a first try that failed.
+func (s *Store) insist(
+	ctx context.Context, f *bus.Frame, after *bus.Entry, where settle, err error,
+) (*bus.Entry, error) {
 	var past doubt
 	for try := 0; ; try++ {
-		e, err := s.log.Append(ctx, f, after)
-		if err == nil {
-			return e, nil
-		}
 		wait := backoff(try)
 		switch {
 		case errors.Is(err, bus.ErrConflict):
@@ -77,6 +84,10 @@ func (s *Store) append(ctx context.Context, f *bus.Frame, after *bus.Entry, wher
 		}
 		if err := s.yield(ctx, wait, err); err != nil {
 			return nil, err
+		}
+		var e *bus.Entry
+		if e, err = s.log.Append(ctx, f, after); err == nil {
+			return e, nil
 		}
 	}
 }

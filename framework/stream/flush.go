@@ -12,13 +12,14 @@ func (w *Writer) flushLocked(ctx context.Context) error {
 	if w.flushing {
 		return nil
 	}
-	detached := context.WithoutCancel(ctx) // what was accepted is stored even if the caller goes away
-	if err := w.store.spawn(func() { w.flush(detached) }); err != nil {
+	detached, cancel := context.WithCancel(context.WithoutCancel(ctx)) // what was accepted is stored even if the caller goes
+	if err := w.store.spawn(func() { defer cancel(); w.flush(detached) }); err != nil {
+		cancel()
 		w.breakLocked(err)
 
 		return err
 	}
-	w.flushing = true
+	w.flushing, w.cancel = true, cancel
 
 	return nil
 }

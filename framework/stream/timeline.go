@@ -24,6 +24,8 @@ func (w *Writer) announce(ctx context.Context, f *bus.Frame) error {
 	if w.begun || w.tail != nil || w.cfg.Unlisted {
 		return nil
 	}
+	ctx, cancel := w.store.limit(ctx)
+	defer cancel()
 	position, err := w.store.announce(ctx, w.cfg.Session, w.cfg.Info, w.timeline)
 	if err != nil {
 		return fmt.Errorf("announce stream: %w", err)

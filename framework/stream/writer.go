@@ -77,7 +77,7 @@ type Writer struct {
 	ended    bool // the final frame is stored
 	shown    bool // a chunk of this attempt is stored
 	flushing bool
-	cancel   context.CancelFunc // ends the append in flight; nil before the first
+	cancel   context.CancelFunc // ends the appends of the last flush; nil before the first
 	err      error              // why nothing more can be stored
 	changed  chan struct{}      // closed when something above changes; nil while nobody waits
 }

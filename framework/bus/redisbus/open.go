@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/logging"
 	"github.com/rs/zerolog"
 
 	"github.com/woodwork-go/woodwork/framework/bus"
@@ -47,12 +48,14 @@ type Bus struct {
 
 // Open connects to the servers, checks that they can do what is needed, and returns the bus. It fails with a
 // [*bus.DialError]: within DialTimeout when no server answers. From then on the bus reconnects by itself for as long as
-// it is open.
+// it is open. It silences the logger of the client library, which all its users in a process share and which writes to
+// standard error: what matters of it reaches [Config].Logger.
 func Open(ctx context.Context, cfg Config) (*Bus, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, fmt.Errorf("open Redis bus: %w", err)
 	}
 	cfg = cfg.withDefaults()
+	logging.Disable()
 	b := &Bus{
 		cfg: cfg, log: cfg.Logger, closing: make(chan struct{}), done: make(chan struct{}),
 		appendScript: newScript("append", appendLua), signals: newSignals(), scripts: newScripts(),

@@ -167,6 +167,7 @@ func TestLostWake(t *testing.T) {
 
 	posted(t, b, "s", 0, 1)
 	awaited(t, "the worker at work", seen)
+	awaited(t, "a worker that waits for nothing but a wake", time.After(500*time.Millisecond))
 
 	keys := must(b.ns.RedisMailbox(worksFor, "s"))(t)
 	l := turnLetter("s", 1)

@@ -123,7 +123,7 @@ func TestWatchOverflow(t *testing.T) {
 	}
 
 	last, sawGone := "", false
-	for seen := 0; last != fmt.Sprint(watchQueue+9) || !sawGone; seen++ {
+	for last != fmt.Sprint(watchQueue+9) || !sawGone {
 		e := awaited(t, "event", events)
 		if e.Kind == bus.KVGone {
 			sawGone = e.Entry.Key == "k.gone"
@@ -131,6 +131,77 @@ func TestWatchOverflow(t *testing.T) {
 			last = string(e.Entry.Value)
 		}
 	}
+}
+
+// What waits for a watch is bounded, and what was left out is read again.
+func TestWatchQueue(t *testing.T) {
+	t.Parallel()
+
+	b := single(t)
+	setKey(t, b, "k.a", "v", 0)
+
+	w, got := stepped(t, b)
+	if err := w.step(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+
+	for range watchQueue + 1 {
+		w.receive(&message{payload: "set 9 0 k.b v"})
+	}
+
+	if len(w.queue) != 0 || !w.missed {
+		t.Errorf("%d changes wait, missed is %v", len(w.queue), w.missed)
+	}
+
+	if err := w.step(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+
+	if len(*got) != 2 || (*got)[0].Entry.Key != "k.a" || (*got)[1].Kind != bus.KVSynced {
+		t.Errorf("yielded %+v, want what is there and synced", *got)
+	}
+}
+
+// Revisions that are lower than before are those of a server that lost its data.
+func TestWatchLowerRevisions(t *testing.T) {
+	t.Parallel()
+
+	url := redistest.Run(t, redistest.Options{}).URL()
+	b := open(t, Config{URL: url})
+	setKey(t, b, "k.a", "2", setKey(t, b, "k.a", "1", 0))
+
+	w, got := stepped(t, b)
+	if err := w.step(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+
+	must(admin(t, url).FlushAll(t.Context()).Result())(t)
+	setKey(t, b, "k.a", "again", 0)
+	w.lost()
+
+	if err := w.step(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+
+	if last := (*got)[len(*got)-1]; string(last.Entry.Value) != "again" || last.Entry.Revision != 1 {
+		t.Errorf("the last event is %+v", last)
+	}
+}
+
+// stepped returns a watch that goes on when it is told to, and what it yields.
+func stepped(tb testing.TB, b *Bus) (*watch, *[]bus.KVEvent) {
+	tb.Helper()
+
+	var got []bus.KVEvent
+
+	w := must(b.newWatch(tb.Context(), bus.Registry, "k"))(tb)
+	w.yield = func(e bus.KVEvent) error {
+		got = append(got, e)
+
+		return nil
+	}
+
+	return w, &got
 }
 
 // Changes that are made while a watch is cut off are seen when it is connected again.

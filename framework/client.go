@@ -24,6 +24,8 @@ type Client struct {
 	store *stream.Store
 	log   zerolog.Logger
 	owned bool
+
+	directory directory
 }
 
 // Connect opens the bus that cfg names and returns a client on it. It returns a [bus.DialError] when the bus can't be
@@ -47,6 +49,7 @@ func Connect(ctx context.Context, cfg Config) (*Client, error) {
 
 // Close flushes what was sent and closes the bus, unless it was given to Connect open. It is idempotent.
 func (c *Client) Close(ctx context.Context) error {
+	c.directory.close()
 	c.store.Close()
 
 	if !c.owned {

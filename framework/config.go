@@ -48,6 +48,14 @@ type Config struct {
 	// Stream tunes writers and readers. Defaults to the values of stream.Config.
 	Stream stream.Config
 
+	// Instance is this instance's id in the registry. A second process with the id is refused while the first one runs,
+	// and waits until the entry of one that crashed has expired. Defaults to a random id.
+	Instance string
+	// RegistryTTL is how long an instance that died is still listed in the registry: whole seconds, at least 1 s.
+	// Defaults to 10 s.
+	RegistryTTL time.Duration
+	// Heartbeat is how often the instance's entry in the registry is refreshed. Defaults to a third of RegistryTTL.
+	Heartbeat time.Duration
 	// Health is the address of the health endpoint, such as "127.0.0.1:8090". Defaults to none.
 	Health string
 	// Drain is how long running turns may go on after the process was told to end; then other instances take them.

@@ -18,11 +18,13 @@ const (
 	defaultHealth = "127.0.0.1:8090"
 )
 
-// health serves /healthz (the process is alive) and /readyz (it takes work). A nil health serves nothing.
+// health serves /healthz (the process can go on: it has not failed, nor has its bus ended) and /readyz (it takes work
+// and others can see it in the registry). A nil health serves nothing.
 type health struct {
 	server *http.Server
+	addr   string
 	done   chan struct{}
-	isUp   atomic.Bool
+	self   atomic.Pointer[presence] // nil until there is an instance to watch
 }
 
 // startHealth serves the health endpoint at addr until closed; at "" there is none.
@@ -36,10 +38,10 @@ func startHealth(ctx context.Context, addr string) (*health, error) {
 		return nil, fmt.Errorf("serve health on %s: %w; choose another address with -health", addr, err)
 	}
 
-	h := &health{done: make(chan struct{})}
+	h := &health{addr: listener.Addr().String(), done: make(chan struct{})}
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { answer(w, true) })
-	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) { answer(w, h.isUp.Load()) })
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { answer(w, h.check((*presence).alive, nil)) })
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) { answer(w, h.check((*presence).ready, errState)) })
 
 	h.server = &http.Server{Handler: mux, ReadHeaderTimeout: healthTimeout, ReadTimeout: healthTimeout}
 
@@ -52,10 +54,10 @@ func startHealth(ctx context.Context, addr string) (*health, error) {
 	return h, nil
 }
 
-func answer(w http.ResponseWriter, ok bool) {
-	if !ok {
+func answer(w http.ResponseWriter, problem error) {
+	if problem != nil {
 		w.WriteHeader(http.StatusServiceUnavailable)
-		_, _ = io.WriteString(w, "not ready\n")
+		_, _ = io.WriteString(w, "not ready: "+problem.Error()+"\n")
 
 		return
 	}
@@ -63,10 +65,20 @@ func answer(w http.ResponseWriter, ok bool) {
 	_, _ = io.WriteString(w, "ok\n")
 }
 
-func (h *health) ready(up bool) {
+// watch makes the endpoint speak of an instance.
+func (h *health) watch(p *presence) {
 	if h != nil {
-		h.isUp.Store(up)
+		h.self.Store(p)
 	}
+}
+
+// check asks the instance, or returns before while there is none.
+func (h *health) check(ask func(*presence) error, before error) error {
+	if p := h.self.Load(); p != nil {
+		return ask(p)
+	}
+
+	return before
 }
 
 // close stops serving and waits for it.

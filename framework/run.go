@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/woodwork-go/woodwork/framework/bus"
+	"github.com/woodwork-go/woodwork/framework/registry"
 	"github.com/woodwork-go/woodwork/framework/turn"
 )
 
@@ -53,10 +54,36 @@ func runOn(ctx context.Context, s Service, cfg Config, client *Client) error {
 	}
 	defer health.close(context.WithoutCancel(ctx))
 
+	self, err := newPresence(&s, &cfg, client, health)
+	if err != nil {
+		return err
+	}
+
+	health.watch(self)
+
+	leave, err := self.join(ctx, cfg.Instance != "")
+	if err != nil {
+		return ignoreEnd(ctx, err)
+	}
+	defer leave()
+
+	err = work(ctx, s, cfg, client, self)
+	self.settle(err)
+	cfg.Logger.Info().Msg("stopped")
+
+	return err
+}
+
+// work sets the service up and runs it until its drain is over.
+func work(ctx context.Context, s Service, cfg Config, client *Client, self *presence) error {
 	if s.Setup != nil {
 		if err := s.Setup(ctx, client); err != nil {
 			return fmt.Errorf("set up: %w", err)
 		}
+	}
+
+	if err := self.Become(registry.Ready, ""); err != nil {
+		return err
 	}
 
 	group, ctx := errgroup.WithContext(ctx)
@@ -69,7 +96,7 @@ func runOn(ctx context.Context, s Service, cfg Config, client *Client) error {
 	}
 
 	if s.Handler != nil {
-		group.Go(func() error { return newWorker(s, cfg, client).Run(ctx, s.attempt(client)) })
+		group.Go(func() error { return newWorker(s, cfg, client).Run(ctx, self.counted(s.attempt(client))) })
 	}
 
 	if s.Run != nil {
@@ -80,9 +107,7 @@ func runOn(ctx context.Context, s Service, cfg Config, client *Client) error {
 		})
 	}
 
-	health.ready(true)
-
-	defer cfg.Logger.Info().Msg("stopped")
+	group.Go(func() error { return self.guard(ctx) })
 
 	return ignoreEnd(ctx, group.Wait())
 }

@@ -36,6 +36,12 @@ type Middleware func(Handler) Handler
 type Service struct {
 	// Name is the component's name, an id of at most 64 letters, digits, "_" and "-". Required.
 	Name string
+	// Kind is what type of component it is in the registry, such as "llm". Defaults to the name.
+	Kind string
+	// Capabilities are what it can do, in words of the application, for others to find it by. Defaults to none.
+	Capabilities []string
+	// Version of the service, for the registry. Defaults to that of its main module.
+	Version string
 	// Handler executes the component's turns. Defaults to none: the component takes no turns.
 	Handler Handler
 	// Run is an edge's own loop. When it returns, the process drains and ends. Defaults to none.

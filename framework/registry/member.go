@@ -213,10 +213,10 @@ func (m *Member) rest(ctx context.Context, failures int) bool {
 // leave says goodbye.
 func (m *Member) leave(ctx context.Context) error {
 	switch {
-	case m.revision == 0:
-		return nil
 	case m.Instance().State == Failed:
 		return m.beat(ctx)
+	case m.revision == 0:
+		return nil
 	}
 
 	if err := errors.Join(m.Become(Terminated, ""), m.beat(ctx)); err != nil {

@@ -1,0 +1,197 @@
+package framework
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/woodwork-go/woodwork/framework/bus"
+	"github.com/woodwork-go/woodwork/framework/registry"
+	"github.com/woodwork-go/woodwork/framework/turn"
+)
+
+// presence is this process among the instances of its component: what the registry and the health endpoint say of it.
+type presence struct {
+	*registry.Member
+
+	bus  bus.Bus
+	over chan error // gets the outcome of the member
+
+	running     atomic.Int64
+	turns, errs atomic.Uint64
+	busy        atomic.Int64 // nanoseconds
+}
+
+// defaultConcurrency is how many turns an instance takes when nothing else is said.
+const defaultConcurrency = 64
+
+// newPresence describes the instance; nobody sees it before join.
+func newPresence(s *Service, cfg *Config, c *Client, health *health) (*presence, error) {
+	p := &presence{bus: c.bus, over: make(chan error, 1)}
+
+	limit := 0
+	if s.Handler != nil {
+		limit = cmp.Or(s.Concurrency, defaultConcurrency)
+	}
+
+	host, _ := os.Hostname() // a machine without a name has none to show
+
+	var err error
+
+	p.Member, err = registry.NewMember(c.bus, registry.MemberConfig{
+		Instance: registry.Instance{
+			ID: cfg.Instance, Component: s.Name, Type: cmp.Or(s.Kind, s.Name), Capabilities: s.Capabilities,
+			Version: cmp.Or(s.Version, Version()), Started: time.Now().UTC(), Host: host, PID: os.Getpid(),
+			Endpoint: health.endpoint(host),
+		},
+		TTL: cfg.RegistryTTL, Heartbeat: cfg.Heartbeat, Logger: cfg.Logger,
+		Report: func() registry.Report { return p.report(limit) },
+	})
+	if err != nil {
+		return nil, &UsageError{err}
+	}
+
+	return p, nil
+}
+
+func (p *presence) report(limit int) registry.Report {
+	return registry.Report{
+		Load:  registry.Load{Running: int(p.running.Load()), Limit: limit},
+		Stats: registry.Stats{Turns: p.turns.Load(), Errors: p.errs.Load(), Busy: time.Duration(p.busy.Load())},
+	}
+}
+
+// join registers the instance and keeps it registered until leave, which waits for the end of that. An instance with an
+// id of its own choice waits until it has it; others begin their work meanwhile, and the bus may be slow to answer.
+func (p *presence) join(ctx context.Context, named bool) (leave func(), err error) {
+	keeping, stop := context.WithCancel(context.WithoutCancel(ctx))
+
+	var kept sync.WaitGroup
+
+	kept.Go(func() { p.over <- p.Run(keeping) })
+
+	leave = func() { stop(); kept.Wait() }
+
+	if !named {
+		return leave, nil
+	}
+
+	select {
+	case <-p.Joined():
+		return leave, nil
+	case err = <-p.over:
+	case <-ctx.Done():
+		err = context.Cause(ctx)
+	}
+
+	leave()
+
+	return nil, err
+}
+
+// guard returns the reason when the instance can't be registered any longer, such as that another one took its id. When
+// ctx ends it announces the drain.
+func (p *presence) guard(ctx context.Context) error {
+	select {
+	case err := <-p.over:
+		return err
+	case <-ctx.Done():
+		p.settle(nil)
+
+		return nil
+	}
+}
+
+// settle announces what the instance ends as.
+func (p *presence) settle(err error) {
+	if err != nil {
+		_ = p.Become(registry.Failed, oneLine(err)) // allowed in every state that it can be in
+
+		return
+	}
+
+	_ = p.Become(registry.Draining, "") // the same
+}
+
+// counted counts the turns that a handler works on.
+func (p *presence) counted(next turn.Handler) turn.Handler {
+	return func(ctx context.Context, a *turn.Attempt) error {
+		begun, fine := time.Now(), false
+
+		p.running.Add(1)
+
+		defer func() {
+			p.running.Add(-1)
+			p.turns.Add(1)
+			p.busy.Add(int64(time.Since(begun)))
+
+			if !fine {
+				p.errs.Add(1)
+			}
+		}()
+
+		err := next(ctx, a)
+		fine = err == nil
+
+		return err
+	}
+}
+
+var (
+	errState  = errors.New("the instance does not take work")
+	errListed = errors.New("the registry was not reached lately")
+)
+
+// alive returns why the process should be replaced, or nil.
+func (p *presence) alive() error {
+	if ender, ok := p.bus.(bus.Ender); ok && ender.Err() != nil {
+		return fmt.Errorf("the bus has ended: %w", ender.Err())
+	}
+
+	if i := p.Instance(); i.State == registry.Failed {
+		return fmt.Errorf("%s: %w", i.State, errState)
+	}
+
+	return nil
+}
+
+// ready returns why the instance should get no work, or nil.
+func (p *presence) ready() error {
+	if err := p.alive(); err != nil {
+		return err
+	}
+
+	if i := p.Instance(); i.State != registry.Ready {
+		return fmt.Errorf("%s: %w", i.State, errState)
+	}
+
+	if !p.Listed() {
+		return errListed
+	}
+
+	return nil
+}
+
+// endpoint is the address of the health endpoint for others, or empty.
+func (h *health) endpoint(host string) string {
+	if h == nil {
+		return ""
+	}
+
+	addr, port, err := net.SplitHostPort(h.addr)
+	if err != nil {
+		return h.addr
+	}
+
+	if ip := net.ParseIP(addr); ip != nil && ip.IsUnspecified() {
+		addr = host
+	}
+
+	return "http://" + net.JoinHostPort(addr, port)
+}

@@ -19,12 +19,17 @@ func (s *Settings) Check() error {
 		return err
 	}
 
-	model, err := s.choose()
-	if err != nil {
+	first, err1 := s.choose()
+	second, err2 := s.fallback()
+
+	if err := errors.Join(err1, err2); err != nil {
 		return err
 	}
 
-	s.model = model
+	s.backends = []backend{s.backend(first)}
+	if second != nil {
+		s.backends = append(s.backends, s.backend(second))
+	}
 
 	return nil
 }
@@ -32,6 +37,7 @@ func (s *Settings) Check() error {
 // Mistakes in settings.
 var (
 	errProvider    = errors.New("use openai, anthropic, offline or auto")
+	errFallback    = errors.New("use openai, anthropic or offline")
 	errTemperature = errors.New("-temperature: use a number from 0 to 2")
 	errNegative    = errors.New("use a positive number")
 	errHistory     = fmt.Errorf("-history-bytes: use a number from 1 to %d", MaxHistoryBytes)
@@ -71,12 +77,14 @@ func (s *Settings) choose() (provider.Model, error) {
 		return nil, err
 	}
 
+	from := source{flags: "-", model: s.Model, url: s.BaseURL}
+
 	switch s.Provider {
-	case "openai":
-		return s.openAI(openAIKey)
-	case "anthropic":
-		return s.anthropic(anthropicKey)
-	case "offline":
+	case openai.Name:
+		return s.openAI(from, openAIKey)
+	case anthropic.Name:
+		return s.anthropic(from, anthropicKey)
+	case offline.Name:
 		return s.offline(), nil
 	case "", "auto":
 	default:
@@ -85,9 +93,9 @@ func (s *Settings) choose() (provider.Model, error) {
 
 	switch {
 	case openAIKey != "" || s.BaseURL != "" || s.env("OPENAI_BASE_URL") != "":
-		return s.openAI(openAIKey)
+		return s.openAI(from, openAIKey)
 	case anthropicKey != "":
-		return s.anthropic(anthropicKey)
+		return s.anthropic(from, anthropicKey)
 	case s.Model != "":
 		return nil, errModelAlone
 	default:
@@ -95,37 +103,87 @@ func (s *Settings) choose() (provider.Model, error) {
 	}
 }
 
-func (s *Settings) offline() provider.Model { return offline.New(offline.Config{Pace: s.Pace}) }
+// fallbackKey is the environment variable with the key of the fallback.
+const fallbackKey = "FALLBACK_API_KEY"
 
-func (s *Settings) openAI(key provider.Secret) (provider.Model, error) {
-	base, err := s.baseURL("OPENAI_BASE_URL")
+// fallback returns the model that answers while the first one can't; nil when there is none.
+func (s *Settings) fallback() (provider.Model, error) {
+	f := s.Fallback
+	if f == (Fallback{}) {
+		return nil, nil
+	}
+
+	own, err := s.key(fallbackKey)
 	if err != nil {
 		return nil, err
 	}
 
-	if key == "" && base == "" {
-		return nil, fmt.Errorf("-provider openai: %w %s (or %[2]s_FILE), or give -base-url", errNoKey, openai.KeyEnv)
-	}
+	// key is that of the provider only where the provider itself gets it.
+	key := func(name string) (provider.Secret, error) {
+		if own != "" || f.BaseURL != "" {
+			return own, nil
+		}
 
-	return openai.New(openai.Config{Key: key, URL: base, Model: s.Model, Timeouts: s.Timeouts}), nil
+		return s.key(name)
+	}
+	from := source{flags: "-fallback-", model: f.Model, url: f.BaseURL}
+
+	switch f.Provider {
+	case openai.Name, "":
+		k, err := key(openai.KeyEnv)
+		if err != nil {
+			return nil, err
+		}
+
+		return s.openAI(from, k)
+	case anthropic.Name:
+		k, err := key(anthropic.KeyEnv)
+		if err != nil {
+			return nil, err
+		}
+
+		return s.anthropic(from, k)
+	case offline.Name:
+		return s.offline(), nil
+	default:
+		return nil, fmt.Errorf("-fallback-provider %q: %w", f.Provider, errFallback)
+	}
 }
 
-func (s *Settings) anthropic(key provider.Secret) (provider.Model, error) {
-	base, err := s.baseURL("ANTHROPIC_BASE_URL")
+// source is where a model comes from, and the beginning of the flags that say so.
+type source struct{ flags, model, url string }
+
+func (s *Settings) offline() provider.Model { return offline.New(offline.Config{Pace: s.Pace}) }
+
+func (s *Settings) openAI(from source, key provider.Secret) (provider.Model, error) {
+	base, err := s.baseURL(from, "OPENAI_BASE_URL")
 	if err != nil {
 		return nil, err
 	}
 
 	if key == "" && base == "" {
-		return nil, fmt.Errorf("-provider anthropic: %w %s (or %[2]s_FILE)", errNoKey, anthropic.KeyEnv)
+		return nil, fmt.Errorf("%sprovider openai: %w %s (or %[3]s_FILE), or give %[1]sbase-url", from.flags, errNoKey, openai.KeyEnv)
 	}
 
-	return anthropic.New(anthropic.Config{Key: key, URL: base, Model: s.Model, Timeouts: s.Timeouts}), nil
+	return openai.New(provider.Config{Key: key, URL: base, Model: from.model, Timeouts: s.Timeouts}), nil
+}
+
+func (s *Settings) anthropic(from source, key provider.Secret) (provider.Model, error) {
+	base, err := s.baseURL(from, "ANTHROPIC_BASE_URL")
+	if err != nil {
+		return nil, err
+	}
+
+	if key == "" && base == "" {
+		return nil, fmt.Errorf("%sprovider anthropic: %w %s (or %[3]s_FILE)", from.flags, errNoKey, anthropic.KeyEnv)
+	}
+
+	return anthropic.New(provider.Config{Key: key, URL: base, Model: from.model, Timeouts: s.Timeouts}), nil
 }
 
 // baseURL returns the configured address of the provider, or "".
-func (s *Settings) baseURL(env string) (string, error) {
-	where, text := "-base-url", s.BaseURL
+func (s *Settings) baseURL(from source, env string) (string, error) {
+	where, text := from.flags+"base-url", from.url
 	if text == "" {
 		where, text = env, s.env(env)
 	}

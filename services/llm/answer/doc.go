@@ -12,9 +12,14 @@
 // A turn that is cancelled closes the connection to the provider at once, also while it waits for another try. Readers
 // keep what they have. The exchange is not remembered: whoever cancelled it took the prompt back.
 //
-// What fails before the first token is tried again by package provider. Any failure that is left ends the output as
-// failed: readers keep what they have and are told the reason.
+// What fails before the first token is tried again by package provider. A provider that keeps failing is not asked for a
+// while (its circuit breaker is open), and the fallback answers, if there is one. A provider that fails in the middle of
+// an answer is followed by the fallback, too: the turn begins another attempt, in which the fallback answers anew, and
+// its answer replaces what was there when its first piece comes. Once the fallback has a turn it keeps it. No answer is
+// a mix of two models. Any failure that is left ends the output as failed: readers keep what they have and are told the
+// reason.
 //
-// File map: settings.go what can be set; choose.go from settings to a model; keys.go where keys come from; handler.go one
+// File map: settings.go what can be set; choose.go from settings to models; fallback.go
+// whom to ask, and who is next; keys.go where keys come from; handler.go one
 // turn; reply.go its answer on the way to the output; history.go what a session remembers.
 package answer

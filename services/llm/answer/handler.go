@@ -23,6 +23,8 @@ const (
 	MetaOutputTokens = "output_tokens"
 	// MetaResumedBytes is how many bytes of the answer earlier attempts wrote. The tokens are those of the last attempt.
 	MetaResumedBytes = "resumed_bytes"
+	// MetaFallbackFor is who should have answered, as "provider/model", when somebody else did.
+	MetaFallbackFor = "fallback_for"
 )
 
 // errEmpty: a turn without a prompt.
@@ -45,7 +47,7 @@ func (s *Settings) handle(ctx context.Context, turn *framework.Turn) error {
 		return err
 	}
 
-	text, err := s.stream(ctx, turn, past, prompt)
+	text, err := s.stream(ctx, turn, &past, prompt)
 	if err != nil {
 		return err
 	}
@@ -59,24 +61,41 @@ func (s *Settings) handle(ctx context.Context, turn *framework.Turn) error {
 }
 
 // stream sends the answer, or what is missing of it, to the turn's output and returns the whole of it.
-func (s *Settings) stream(ctx context.Context, turn *framework.Turn, past history, prompt string) (string, error) {
-	retry := s.Retry
-	retry.OnRetry = func(err error, wait time.Duration) {
-		turn.Log.Warn().Err(err).Dur("wait", wait).Msg("the model failed, asking again")
-	}
-
+func (s *Settings) stream(ctx context.Context, turn *framework.Turn, past *history, prompt string) (string, error) {
 	req := provider.Request{
 		System: s.System, Temperature: s.Temperature, MaxTokens: s.MaxTokens,
 		Messages: append(past.messages(turn.ID, s.limits()), provider.Message{Role: provider.User, Text: prompt}),
 	}
-	r := reply{turn: turn, kept: keep(s.model, req, turn.Partial), asked: time.Now()}
 
-	res, err := r.ask(ctx, provider.WithRetry(s.model, retry), req)
+	handedOver := past.Fallback == turn.ID && len(s.backends) > 1
+	if !handedOver {
+		text, err := s.ask(ctx, turn, s.backends[0], req, keep(s.backends[0].model, req, turn.Partial))
+		if handedOver, err = s.handOver(ctx, turn, past, err); !handedOver {
+			return text, err
+		}
+	}
+
+	turn.Output.SetMeta(MetaFallbackFor, s.Name())
+
+	text, err := s.ask(ctx, turn, s.backends[1], req, beginning{})
+	if err != nil {
+		return "", failed(err)
+	}
+
+	return text, nil
+}
+
+// ask sends one model's answer behind the beginning that is kept to the turn's output, and returns the whole of it.
+func (s *Settings) ask(
+	ctx context.Context, turn *framework.Turn, b backend, req provider.Request, kept beginning,
+) (string, error) {
+	r := reply{turn: turn, kept: kept, asked: time.Now()}
+	res, err := r.ask(ctx, s.patient(&turn.Log, b), req)
 
 	describe(turn, res)
 
 	if err != nil {
-		return "", failed(err)
+		return "", err
 	}
 
 	logAnswer(&turn.Log, res, &r)

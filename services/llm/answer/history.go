@@ -20,6 +20,8 @@ const historyVersion = 1
 type history struct {
 	Version   int        `json:"v"`
 	Exchanges []exchange `json:"exchanges"`
+	// Fallback is the turn under way that the fallback answers; empty when there is none.
+	Fallback string `json:"fallback,omitempty"`
 }
 
 // exchange is a prompt and its answer.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/woodwork-go/woodwork/framework"
+	"github.com/woodwork-go/woodwork/framework/breaker"
 	"github.com/woodwork-go/woodwork/framework/stream"
 	"github.com/woodwork-go/woodwork/services/llm/provider"
 )
@@ -39,7 +40,8 @@ type Settings struct {
 	Pace time.Duration
 	// Timeouts bounds the waits for a provider.
 	Timeouts provider.Timeouts
-	// Retry says how patiently failed requests are repeated. OnRetry is not used.
+	// Retry says how patiently failed requests are repeated. OnRetry is not used. Its Attempts default to 2 where there is
+	// a Fallback.
 	Retry provider.Retry
 	// HistoryMessages is how many messages of a session are remembered, both sides counted. Defaults to 40; -1 remembers
 	// none.
@@ -48,7 +50,24 @@ type Settings struct {
 	// [MaxHistoryBytes]. Defaults to 128 KiB.
 	HistoryBytes int
 
-	model provider.Model
+	// Fallback is asked while the provider can't answer, also for the rest of a session. Defaults to nobody.
+	Fallback Fallback
+	// Breaker says when a provider that keeps failing is not asked any more, so that answers don't wait for it. Its
+	// Timeout is not used. Defaults to the values of breaker.Config.
+	Breaker breaker.Config
+
+	backends []backend // whom to ask, in this order
+}
+
+// Fallback says which model answers while the first one can't. Each provider has a circuit breaker of its own.
+type Fallback struct {
+	// Provider is "openai", "anthropic" or "offline". Defaults to none; to OpenAI where Model or BaseURL is set.
+	Provider string
+	// Model is the provider's name of the model. Defaults to a small current one of the provider.
+	Model string
+	// BaseURL is where the provider is. It gets the key in FALLBACK_API_KEY or none. Defaults to the provider's own
+	// address, or that in the environment, which gets the provider's key unless FALLBACK_API_KEY is set.
+	BaseURL string
 }
 
 // Defaults and bounds of [Settings].
@@ -76,12 +95,18 @@ func (s *Settings) Register(fs *flag.FlagSet) {
 	fs.DurationVar(&s.Timeouts.Idle, "idle-timeout", provider.DefaultIdle,
 		"longest silence of a provider within an answer; -1s: no bound")
 	fs.DurationVar(&s.Timeouts.Total, "total-timeout", provider.DefaultTotal, "longest time for an answer; -1s: no bound")
+	fs.StringVar(&s.Fallback.Provider, "fallback-provider", "", "`who` answers while the provider can't: openai, anthropic, offline")
+	fs.StringVar(&s.Fallback.Model, "fallback-model", "", "its `name` of the model")
+	fs.StringVar(&s.Fallback.BaseURL, "fallback-base-url", "", "`URL` of its interface; its key is in FALLBACK_API_KEY")
+	fs.IntVar(&s.Breaker.Failures, "breaker-failures", 0, "failures in a row that stop asking a provider (default 5; -1: never)")
+	fs.DurationVar(&s.Breaker.Recovery, "breaker-recovery", 0, "how long it is not asked then (default 1m)")
+	fs.IntVar(&s.Breaker.Successes, "breaker-successes", 0, "answers after which it is asked as before (default 3)")
 	fs.IntVar(&s.HistoryMessages, "history-messages", DefaultHistoryMessages, "messages of a session to remember; -1: none")
 	fs.IntVar(&s.HistoryBytes, "history-bytes", DefaultHistoryBytes, "bytes of a session's messages to remember")
 }
 
 // Name says who answers, as "provider/model", after a successful Check.
-func (s *Settings) Name() string { return s.model.Name() }
+func (s *Settings) Name() string { return s.backends[0].model.Name() }
 
 // Service returns the component, after a successful Check of s, which may also be left to [framework.Main].
 func (s *Settings) Service() framework.Service {
@@ -96,7 +121,13 @@ func (s *Settings) Service() framework.Service {
 // announce says in the log who answers.
 func (s *Settings) announce(_ context.Context, c *framework.Client) error {
 	log := c.Log()
-	log.Info().Str("model", s.Name()).Msg("ready to answer")
+
+	who := log.Info().Str("model", s.Name())
+	if len(s.backends) > 1 {
+		who = who.Str("fallback", s.backends[1].model.Name())
+	}
+
+	who.Msg("ready to answer")
 
 	return nil
 }

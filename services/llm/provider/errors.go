@@ -31,6 +31,8 @@ const (
 	KindTimeout Kind = "timed out"
 	// KindProtocol: the provider sent something that is not part of its published stream format.
 	KindProtocol Kind = "unexpected reply"
+	// KindNotAsked: the provider has failed so often that it was not asked; see [WithBreaker].
+	KindNotAsked Kind = "not asked"
 )
 
 // Error is a provider's failure to answer. Its text is one line that says what happened and what to do; it holds no key.
@@ -95,6 +97,9 @@ func (e *Error) hint() string {
 
 // Unwrap returns the cause within this process.
 func (e *Error) Unwrap() error { return e.Err }
+
+// Elsewhere reports whether another provider or model may do better: the failure is not about the request itself.
+func (e *Error) Elsewhere() bool { return e.Kind != KindTooLong && e.Kind != KindRejected }
 
 // Passing reports whether the same request may succeed when it is repeated.
 func (e *Error) Passing() bool {

@@ -2,8 +2,6 @@ package anthropic
 
 import (
 	"context"
-	"net/http"
-	"strings"
 
 	"github.com/anthropics/anthropic-sdk-go"
 	"github.com/anthropics/anthropic-sdk-go/option"
@@ -22,23 +20,13 @@ const (
 	// KeyEnv is the environment variable that customarily holds the key.
 	KeyEnv = "ANTHROPIC_API_KEY"
 
-	name = "anthropic"
+	// Name is what results and settings call the provider.
+	Name = "anthropic"
 )
 
-// Config configures a [Model]. The zero value asks Anthropic without a key, which it refuses.
-type Config struct {
-	// Key authorises requests. Defaults to none.
-	Key provider.Secret
-	// URL is the base of the interface, up to and without "/v1/messages". Defaults to [DefaultURL].
-	URL string
-	// Model is asked when a request names none. Defaults to [DefaultModel].
-	Model string
-	// Timeouts bounds the waits.
-	Timeouts provider.Timeouts
-	// Client sends the requests; it should have no time-out of its own. Defaults to a new one with proxies from the
-	// environment.
-	Client *http.Client
-}
+// Config configures a [Model]. The zero value asks Anthropic at [DefaultURL] for [DefaultModel] without a key, which it
+// refuses. URL goes up to and without "/v1/messages".
+type Config = provider.Config
 
 // Model is a model of Anthropic.
 type Model struct {
@@ -51,77 +39,47 @@ var _ provider.Continuer = (*Model)(nil)
 
 // New returns a model. It sends nothing yet.
 func New(cfg Config) *Model {
-	if cfg.URL == "" {
-		cfg.URL = DefaultURL
-	}
-
-	if cfg.Model == "" {
-		cfg.Model = DefaultModel
-	}
+	target := call.NewTarget(Name, KeyEnv, cfg, DefaultURL, DefaultModel)
 
 	opts := []option.RequestOption{
-		option.WithBaseURL(strings.TrimRight(cfg.URL, "/") + "/"),
-		option.WithHTTPClient(call.Client(cfg.Client)),
-		option.WithMaxRetries(0),
+		option.WithBaseURL(target.Base()), option.WithHTTPClient(call.Client(cfg.Client)), option.WithMaxRetries(0),
 	}
 	if cfg.Key != "" {
 		opts = append(opts, option.WithAPIKey(string(cfg.Key)))
 	}
 
 	return &Model{
-		messages: anthropic.NewMessageService(opts...),
-		target: call.Target{
-			Provider: name, Model: cfg.Model, URL: cfg.URL, KeyEnv: KeyEnv, Redact: call.Redactor(cfg.Key),
-		},
-		timeouts: cfg.Timeouts,
+		messages: anthropic.NewMessageService(opts...), target: target, timeouts: cfg.Timeouts,
 	}
 }
 
 // Name implements [provider.Model].
-func (m *Model) Name() string { return name + "/" + m.target.Model }
+func (m *Model) Name() string { return m.target.Name() }
 
 // Stream implements [provider.Model].
 func (m *Model) Stream(
 	ctx context.Context, req provider.Request, emit func(text string) error,
 ) (provider.Result, error) {
-	target := m.target
-	if req.Model != "" {
-		target.Model = req.Model
-	}
+	target := m.target.For(req)
 
 	inner, watch := call.Start(ctx, m.timeouts)
 	defer watch.Stop()
 
 	events := m.messages.NewStreaming(inner, params(target.Model, req), option.WithMiddleware(watch.Middleware))
-	defer func() { _ = events.Close() }() // Close has nothing to say that Err did not
 
-	res := provider.Result{Provider: name, Model: target.Model}
+	return call.Relay(ctx, target, watch, events, call.Dialect[anthropic.MessageStreamEventUnion]{
+		Note: func(res *provider.Result, event *anthropic.MessageStreamEventUnion) error {
+			if event.Type == "" {
+				return target.Malformed()
+			}
 
-	for events.Next() {
-		event := events.Current()
-		if event.Type == "" {
-			return res, target.Malformed()
-		}
+			note(res, event)
 
-		note(&res, &event)
-
-		text := content(&event)
-		if text == "" {
-			continue
-		}
-
-		watch.Token()
-
-		if err := emit(text); err != nil {
-			return res, err
-		}
-	}
-
-	if res.FinishReason != "" && ctx.Err() == nil {
-		return res, nil // whatever went wrong after the last word
-	}
-
-	return res, explain(ctx, inner, target, watch, events.Err())
+			return nil
+		},
+		Content: content,
+		Explain: func(err error) error { return explain(ctx, inner, target, watch, err) },
+	}, emit)
 }
 
 // note takes from an event what it says about the answer. Tokens read from or written to the cache are part of the input.

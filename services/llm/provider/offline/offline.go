@@ -16,7 +16,8 @@ import (
 )
 
 const (
-	name = "offline"
+	// Name is what results and settings call the model.
+	Name = "offline"
 
 	intro = "I am Woodwork's offline model; no language model is configured. You said:\n\n"
 	outro = "\n\nFor real answers, set OPENAI_API_KEY or ANTHROPIC_API_KEY, or give --base-url the address of an " +
@@ -43,7 +44,7 @@ var _ provider.Continuer = (*Model)(nil)
 func New(cfg Config) *Model { return &Model{pace: cfg.Pace} }
 
 // Name implements [provider.Model].
-func (m *Model) Name() string { return name }
+func (m *Model) Name() string { return Name }
 
 // Answer returns the whole answer to a prompt.
 func Answer(prompt string) string { return intro + prompt + outro }
@@ -58,7 +59,7 @@ func (m *Model) Stream(
 	ctx context.Context, req provider.Request, emit func(text string) error,
 ) (provider.Result, error) {
 	prompt := req.Prompt()
-	res := provider.Result{Provider: name, Model: name, InputTokens: count(prompt)}
+	res := provider.Result{Provider: Name, Model: Name, InputTokens: count(prompt)}
 
 	pace := newPace(m.pace)
 	defer pace.stop()

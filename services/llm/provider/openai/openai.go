@@ -2,8 +2,6 @@ package openai
 
 import (
 	"context"
-	"net/http"
-	"strings"
 
 	"github.com/openai/openai-go/v3"
 	"github.com/openai/openai-go/v3/option"
@@ -20,23 +18,13 @@ const (
 	// KeyEnv is the environment variable that customarily holds the key.
 	KeyEnv = "OPENAI_API_KEY"
 
-	name = "openai"
+	// Name is what results and settings call the provider.
+	Name = "openai"
 )
 
-// Config configures a [Model]. The zero value asks OpenAI without a key, which it refuses.
-type Config struct {
-	// Key authorises requests. Defaults to none, which many compatible servers accept.
-	Key provider.Secret
-	// URL is the base of the interface, up to and without "/chat/completions". Defaults to [DefaultURL].
-	URL string
-	// Model is asked when a request names none. Defaults to [DefaultModel].
-	Model string
-	// Timeouts bounds the waits.
-	Timeouts provider.Timeouts
-	// Client sends the requests; it should have no time-out of its own. Defaults to a new one with proxies from the
-	// environment.
-	Client *http.Client
-}
+// Config configures a [Model]. The zero value asks OpenAI at [DefaultURL] for [DefaultModel] without a key, which it
+// refuses; many compatible servers accept that. URL goes up to and without "/chat/completions".
+type Config = provider.Config
 
 // Model is a model behind the chat completions interface.
 type Model struct {
@@ -50,45 +38,29 @@ var _ provider.Model = (*Model)(nil)
 
 // New returns a model. It sends nothing yet.
 func New(cfg Config) *Model {
-	if cfg.URL == "" {
-		cfg.URL = DefaultURL
-	}
-
-	if cfg.Model == "" {
-		cfg.Model = DefaultModel
-	}
+	target := call.NewTarget(Name, KeyEnv, cfg, DefaultURL, DefaultModel)
 
 	opts := []option.RequestOption{
-		option.WithBaseURL(strings.TrimRight(cfg.URL, "/") + "/"),
-		option.WithHTTPClient(call.Client(cfg.Client)),
-		option.WithMaxRetries(0),
+		option.WithBaseURL(target.Base()), option.WithHTTPClient(call.Client(cfg.Client)), option.WithMaxRetries(0),
 	}
 	if cfg.Key != "" {
 		opts = append(opts, option.WithAPIKey(string(cfg.Key)))
 	}
 
 	return &Model{
-		chat: openai.NewChatCompletionService(opts...),
-		target: call.Target{
-			Provider: name, Model: cfg.Model, URL: cfg.URL, KeyEnv: KeyEnv, Redact: call.Redactor(cfg.Key),
-		},
-		timeouts: cfg.Timeouts,
-		official: cfg.URL == DefaultURL,
+		chat: openai.NewChatCompletionService(opts...), target: target, timeouts: cfg.Timeouts,
+		official: target.URL == DefaultURL,
 	}
 }
 
 // Name implements [provider.Model].
-func (m *Model) Name() string { return name + "/" + m.target.Model }
+func (m *Model) Name() string { return m.target.Name() }
 
 // Stream implements [provider.Model].
 func (m *Model) Stream(
 	ctx context.Context, req provider.Request, emit func(text string) error,
 ) (provider.Result, error) {
-	target := m.target
-	if req.Model != "" {
-		target.Model = req.Model
-	}
-
+	target := m.target.For(req)
 	params := m.params(target.Model, req)
 	res, err := m.stream(ctx, target, params, emit)
 
@@ -108,35 +80,15 @@ func (m *Model) stream(
 	defer watch.Stop()
 
 	events := m.chat.NewStreaming(inner, params, option.WithMiddleware(watch.Middleware))
-	defer func() { _ = events.Close() }() // Close has nothing to say that Err did not
 
-	res := provider.Result{Provider: name, Model: target.Model}
-
-	for events.Next() {
-		chunk := events.Current()
-		note(&res, &chunk)
-
-		text := content(&chunk)
-		if text == "" {
-			continue
-		}
-
-		watch.Token()
-
-		if err := emit(text); err != nil {
-			return res, err
-		}
-	}
-
-	if res.FinishReason != "" && ctx.Err() == nil {
-		return res, nil // whatever went wrong after the last word
-	}
-
-	return res, explain(ctx, inner, target, watch, events.Err())
+	return call.Relay(ctx, target, watch, events, call.Dialect[openai.ChatCompletionChunk]{
+		Note: note, Content: content,
+		Explain: func(err error) error { return explain(ctx, inner, target, watch, err) },
+	}, emit)
 }
 
 // note takes from a chunk what it says about the answer. Servers leave out what they don't know.
-func note(res *provider.Result, chunk *openai.ChatCompletionChunk) {
+func note(res *provider.Result, chunk *openai.ChatCompletionChunk) error {
 	if chunk.ID != "" {
 		res.ID = chunk.ID
 	}
@@ -158,6 +110,8 @@ func note(res *provider.Result, chunk *openai.ChatCompletionChunk) {
 			res.FinishReason = c.FinishReason
 		}
 	}
+
+	return nil
 }
 
 // content returns the text that a chunk adds to the answer. A refusal is an answer too.

@@ -26,6 +26,27 @@ type Target struct {
 	Redact func(message string) string
 }
 
+// NewTarget returns the target that a provider's configuration names, with the provider's defaults for what it leaves
+// open.
+func NewTarget(name, keyEnv string, cfg provider.Config, url, model string) Target {
+	return Target{
+		Provider: name, Model: first(cfg.Model, model), URL: first(cfg.URL, url), KeyEnv: keyEnv, Redact: Redactor(cfg.Key),
+	}
+}
+
+// Name returns "provider/model".
+func (t Target) Name() string { return t.Provider + "/" + t.Model }
+
+// For returns the target of one request, which may name another model.
+func (t Target) For(req provider.Request) Target {
+	t.Model = first(req.Model, t.Model)
+
+	return t
+}
+
+// Base returns the URL as both clients want it.
+func (t Target) Base() string { return strings.TrimRight(t.URL, "/") + "/" }
+
 // Redactor returns a function that removes the key from messages.
 func Redactor(key provider.Secret) func(message string) string {
 	if key == "" {
@@ -123,7 +144,7 @@ func (t Target) hint(kind provider.Kind) string {
 		return "is " + t.URL + " the right address?"
 	case provider.KindRateLimited, provider.KindUnavailable:
 		return "try again later"
-	case provider.KindRejected:
+	case provider.KindRejected, provider.KindNotAsked:
 		return ""
 	}
 

@@ -1,0 +1,99 @@
+package answer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/woodwork-go/woodwork/framework"
+	"github.com/woodwork-go/woodwork/framework/breaker"
+	"github.com/woodwork-go/woodwork/framework/bus"
+	"github.com/woodwork-go/woodwork/services/llm/provider"
+)
+
+// backend is a model and the breaker of its provider.
+type backend struct {
+	model   provider.Model
+	breaker *breaker.Breaker
+}
+
+func (s *Settings) backend(m provider.Model) backend {
+	return backend{model: m, breaker: breaker.New(m.Name(), s.Breaker)}
+}
+
+// Breakers returns the state of each provider's circuit breaker, after a successful Check.
+func (s *Settings) Breakers() []breaker.Status {
+	out := make([]breaker.Status, 0, len(s.backends))
+	for _, b := range s.backends {
+		out = append(out, b.breaker.Status())
+	}
+
+	return out
+}
+
+// patient returns the backend's model as it is asked: again after a passing failure, and only while its breaker allows.
+func (s *Settings) patient(log *zerolog.Logger, b backend) provider.Model {
+	retry := s.Retry
+	retry.OnRetry = func(err error, wait time.Duration) {
+		log.Warn().Err(err).Dur("wait", wait).Msg("the model failed, asking again")
+	}
+
+	if retry.Attempts == 0 && len(s.backends) > 1 {
+		retry.Attempts = 2
+	}
+
+	return provider.WithRetry(provider.WithBreaker(b.model, b.breaker), retry)
+}
+
+// handOver decides what follows when the first model was asked and returned err, and reports whether the fallback is to
+// answer now. It answers in another attempt when readers have seen a part of the first one's answer: then the error
+// asks for that. Either way the session remembers it, so that no later attempt goes on behind another model's words.
+func (s *Settings) handOver(ctx context.Context, turn *framework.Turn, past *history, err error) (bool, error) {
+	if err == nil {
+		return false, nil
+	}
+
+	failure, ok := errors.AsType[*provider.Error](err)
+	if !ok || !failure.Elsewhere() || len(s.backends) < 2 || ctx.Err() != nil {
+		return false, failed(err)
+	}
+
+	turn.Log.Warn().Err(failure).Str("fallback", s.backends[1].model.Name()).Msg("the model can't answer, the fallback does")
+
+	past.Fallback = turn.ID
+	if err := remember(ctx, turn.Session, past); err != nil {
+		return false, err
+	}
+
+	if failure.Partial {
+		return false, framework.RetryAfter(0, failure)
+	}
+
+	return true, nil
+}
+
+// remember stores the history. It may only be used before the turn's exchange is added.
+func remember(ctx context.Context, session *framework.Session, h *history) error {
+	var err error
+
+	for range saveTries {
+		h.Version = historyVersion
+		if err = session.Save(ctx, h); !errors.Is(err, bus.ErrUnknown) {
+			break
+		}
+
+		var now history
+		if now, err = loadHistory(ctx, session); err == nil && now.Fallback == h.Fallback {
+			return nil
+		}
+	}
+
+	if err != nil {
+		return fmt.Errorf("save who answers: %w", err)
+	}
+
+	return nil
+}

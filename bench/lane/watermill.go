@@ -45,15 +45,19 @@ func WatermillNATS(url string) (*Watermill, error) {
 	return &Watermill{publisher: publisher, subscriber: subscriber, topic: "watermill"}, nil
 }
 
-// WatermillRedis connects Watermill to Redis Streams in fan-out mode, which needs no consumer group.
-func WatermillRedis(client redis.UniversalClient) (*Watermill, error) {
-	publisher, err := redisstream.NewPublisher(redisstream.PublisherConfig{Client: client}, watermill.NopLogger{})
+// WatermillRedis connects Watermill to Redis Streams in fan-out mode, which needs no consumer group. Each side has its
+// own client, which it closes.
+func WatermillRedis(addr string) (*Watermill, error) {
+	publisher, err := redisstream.NewPublisher(redisstream.PublisherConfig{
+		Client: redis.NewClient(&redis.Options{Addr: addr}),
+	}, watermill.NopLogger{})
 	if err != nil {
 		return nil, fmt.Errorf("open Watermill's publisher: %w", err)
 	}
 
 	subscriber, err := redisstream.NewSubscriber(redisstream.SubscriberConfig{
-		Client: client, FanOutOldestId: "0", DisableIndefiniteInitialBlock: true,
+		Client:         redis.NewClient(&redis.Options{Addr: addr}),
+		FanOutOldestId: "0", DisableIndefiniteInitialBlock: true,
 	}, watermill.NopLogger{})
 	if err != nil {
 		return nil, fmt.Errorf("open Watermill's subscriber: %w", err)

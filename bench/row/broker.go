@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 
 	"github.com/woodwork-go/woodwork/bench/lane"
 	"github.com/woodwork-go/woodwork/embedded"
 	"github.com/woodwork-go/woodwork/framework/bus"
 	"github.com/woodwork-go/woodwork/framework/bus/natsbus"
+	"github.com/woodwork-go/woodwork/internal/redisproc"
 )
 
 // Env is what the rows run on. A broker starts when it is first asked for, and ends with Close.
@@ -56,6 +58,29 @@ func (e *Env) cluster(ctx context.Context) (string, error) {
 	e.onClose(c.Close)
 
 	return strings.Join(c.URLs(), ","), nil
+}
+
+// redis starts a server whose log is synced every second.
+func (e *Env) redis(ctx context.Context) (*redisproc.Server, error) {
+	dir, err := os.MkdirTemp("", "bench-redis-")
+	if err != nil {
+		return nil, fmt.Errorf("make folder for Redis: %w", err)
+	}
+
+	e.onClose(func() error { return os.RemoveAll(dir) })
+
+	s, err := redisproc.Start(ctx, redisproc.Config{Dir: dir, Fsync: redisproc.EverySecond})
+	if err != nil {
+		return nil, err //nolint:wrapcheck // it says what to do
+	}
+
+	e.onClose(func() error {
+		s.Kill()
+
+		return nil
+	})
+
+	return s, nil
 }
 
 // bus opens a bus on JetStream.

@@ -5,10 +5,13 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+
 	"github.com/woodwork-go/woodwork/bench/lane"
 	"github.com/woodwork-go/woodwork/bench/measure"
 	"github.com/woodwork-go/woodwork/bench/report"
 	"github.com/woodwork-go/woodwork/framework/bus/membus"
+	"github.com/woodwork-go/woodwork/framework/bus/redisbus"
 )
 
 // token is what a chunk of a language model is like.
@@ -87,6 +90,42 @@ func hopReplicated(ctx context.Context, e *Env, out *report.Report) error {
 	}
 
 	out.Set("r3_hop_latency_p50_vs_raw", over(ours, floor, median))
+
+	return nil
+}
+
+// hopRedis is hop on a Redis that syncs its log every second.
+func hopRedis(ctx context.Context, e *Env, out *report.Report) error {
+	server, err := e.redis(ctx)
+	if err != nil {
+		return err
+	}
+
+	b, err := redisbus.Open(ctx, redisbus.Config{URL: server.URL()})
+	if err != nil {
+		return err //nolint:wrapcheck // a DialError says all there is to say
+	}
+
+	e.onClose(func() error { return b.Close(context.Background()) })
+
+	client := redis.NewClient(&redis.Options{Addr: server.Addr()})
+	e.onClose(client.Close)
+
+	watermill, err := lane.WatermillRedis(server.Addr())
+	if err != nil {
+		return err //nolint:wrapcheck // it says what it was doing
+	}
+
+	e.onClose(watermill.Close)
+
+	floor, ours, peer := newSystem("raw Redis Streams", lane.NewRedis(client).Open),
+		newSystem("Woodwork on Redis", e.woodwork(b).Open), newSystem("Watermill on Redis", watermill.Open)
+	if err := hops(ctx, e, out, "one hop, Redis", floor, ours, peer); err != nil {
+		return err
+	}
+
+	out.Set("redis_hop_latency_p50_vs_raw", over(ours, floor, median))
+	out.Set("redis_hop_latency_p50_vs_watermill", over(ours, peer, median))
 
 	return nil
 }

@@ -41,6 +41,7 @@ func All() []Row {
 	return []Row{
 		{"hop", "one hop of one stream, one chunk at a time", hop},
 		{"hop-r3", "the same on three nodes", hopReplicated},
+		{"hop-redis", "the same on Redis", hopRedis},
 
 		{"throughput", "chunks per second on one stream", throughput},
 		{"sessions", "1,000 sessions × 50 chunks/s through two hops", sessions},

@@ -84,7 +84,7 @@ func TestDeadExpire(t *testing.T) {
 		}
 	}
 
-	awaited(t, "more than the age", time.After(age+100*time.Millisecond))
+	receive(t, "more than the age", time.After(age+100*time.Millisecond))
 
 	// In one step, before the server forgets all of it because nobody buried anything.
 	var counts []*redis.IntCmd
@@ -107,7 +107,7 @@ func TestDeadExpire(t *testing.T) {
 		}
 	}
 
-	awaited(t, "more than the age", time.After(age+100*time.Millisecond))
+	receive(t, "more than the age", time.After(age+100*time.Millisecond))
 
 	if n := must(c.Exists(t.Context(), all...).Result())(t); n != 0 {
 		t.Errorf("%d keys are left, want none", n)

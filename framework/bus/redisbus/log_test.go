@@ -311,7 +311,7 @@ func TestAServerIsKilled(t *testing.T) {
 	}
 }
 
-func receive[T any](t *testing.T, what string, from <-chan T) T {
+func receive[T any](t testing.TB, what string, from <-chan T) T {
 	t.Helper()
 	timeout := time.NewTimer(patience)
 	defer timeout.Stop()

@@ -5,26 +5,12 @@ import (
 	"errors"
 	"strconv"
 	"testing"
-	"time"
 
 	"github.com/woodwork-go/woodwork/framework/bus"
 )
 
 // worksFor is the component of the tests of mailboxes.
 const worksFor = "llm"
-
-// awaited returns what comes out of a channel, or fails the test when nothing does.
-func awaited[T any](tb testing.TB, what string, from <-chan T) T {
-	tb.Helper()
-
-	select {
-	case v := <-from:
-		return v
-	case <-time.After(patience):
-		tb.Fatalf("%s: nothing within %v", what, patience)
-		panic("unreachable")
-	}
-}
 
 // turnLetter is letter number n of a session.
 func turnLetter(session string, n int) *bus.Letter {
@@ -59,7 +45,7 @@ func working(tb testing.TB, b *Bus, cfg bus.WorkConfig, serve func(context.Conte
 
 	stop = func() error {
 		cancel()
-		awaited(tb, "end of Work", over)
+		receive(tb, "end of Work", over)
 
 		return err
 	}

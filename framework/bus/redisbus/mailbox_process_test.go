@@ -68,13 +68,13 @@ func TestPausedProcess(t *testing.T) {
 	working(t, b, bus.WorkConfig{Lease: pausedLease},
 		eachLetter(t, func(l *bus.Letter) { seen <- fmt.Sprint(l.ID, " ", l.Deliveries) }))
 
-	if got := awaited(t, "first letter", seen); got != "t0 2" {
+	if got := receive(t, "first letter", seen); got != "t0 2" {
 		t.Errorf("the other worker got %s", got)
 	}
 
 	t.Logf("taken over after %v", time.Since(paused).Round(time.Millisecond))
 
-	if got := awaited(t, "second letter", seen); got != "t1 1" && got != "t1 2" {
+	if got := receive(t, "second letter", seen); got != "t1 1" && got != "t1 2" {
 		t.Errorf("the other worker got %s", got)
 	}
 

@@ -103,7 +103,7 @@ func TestLeaseEndsByItself(t *testing.T) {
 	got.asked = time.Now().Add(-time.Minute)
 
 	c := must(w.newClaim("s", got))(t)
-	awaited(t, "end of the claim", c.ctx.Done())
+	receive(t, "end of the claim", c.ctx.Done())
 
 	if _, err := c.Next(t.Context()); !errors.Is(err, bus.ErrLost) {
 		t.Errorf("next: %v", err)
@@ -147,7 +147,7 @@ func TestFullMailboxPasses(t *testing.T) {
 
 	var got []string
 	for range cap(order) {
-		got = append(got, awaited(t, "letter", order))
+		got = append(got, receive(t, "letter", order))
 	}
 
 	want := fmt.Sprintf("bt0 1 at%d 1", passAfterLetters)
@@ -166,15 +166,15 @@ func TestLostWake(t *testing.T) {
 	working(t, b, bus.WorkConfig{Lease: 100 * time.Millisecond}, eachLetter(t, func(l *bus.Letter) { seen <- l.ID }))
 
 	posted(t, b, "s", 0, 1)
-	awaited(t, "the worker at work", seen)
-	awaited(t, "a worker that waits for nothing but a wake", time.After(500*time.Millisecond))
+	receive(t, "the worker at work", seen)
+	receive(t, "a worker that waits for nothing but a wake", time.After(500*time.Millisecond))
 
 	keys := must(b.ns.RedisMailbox(worksFor, "s"))(t)
 	l := turnLetter("s", 1)
 	args := append([]any{l.ID, "s", "nobody listens here"}, encodeLetter(l)...)
 	must(b.run(t.Context(), b.scripts.post, []string{keys.Inbox, keys.Letters, keys.Due}, args...))(t)
 
-	if got := awaited(t, "letter without a wake", seen); got != "t1" {
+	if got := receive(t, "letter without a wake", seen); got != "t1" {
 		t.Errorf("got %s", got)
 	}
 }
@@ -341,7 +341,7 @@ func TestOneSlot(t *testing.T) {
 
 	for _, session := range []string{"a", "b"} {
 		posted(t, b, session, 0, 1)
-		awaited(t, "letter", seen)
+		receive(t, "letter", seen)
 
 		rev := must(b.Set(t.Context(), bus.Registry, session, nil, 0, time.Hour))(t)
 		must(b.Get(t.Context(), bus.Registry, session))(t)

@@ -37,7 +37,7 @@ func watching(tb testing.TB, b *Bus, prefix string) <-chan bus.KVEvent {
 
 	tb.Cleanup(func() {
 		cancel()
-		awaited(tb, "end of the watch", over)
+		receive(tb, "end of the watch", over)
 	})
 
 	return events
@@ -47,7 +47,7 @@ func watching(tb testing.TB, b *Bus, prefix string) <-chan bus.KVEvent {
 func wantEvent(tb testing.TB, from <-chan bus.KVEvent, kind bus.KVEventKind, key, value string) bus.KVEntry {
 	tb.Helper()
 
-	e := awaited(tb, "event", from)
+	e := receive(tb, "event", from)
 	if e.Kind != kind || e.Entry.Key != key || string(e.Entry.Value) != value {
 		tb.Fatalf("event is %v of %q, value %.40q; want %v of %q, value %.40q",
 			e.Kind, e.Entry.Key, e.Entry.Value, kind, key, value)
@@ -124,7 +124,7 @@ func TestWatchOverflow(t *testing.T) {
 
 	last, sawGone := "", false
 	for last != fmt.Sprint(watchQueue+9) || !sawGone {
-		e := awaited(t, "event", events)
+		e := receive(t, "event", events)
 		if e.Kind == bus.KVGone {
 			sawGone = e.Entry.Key == "k.gone"
 		} else {
@@ -227,7 +227,7 @@ func TestWatchAfterCut(t *testing.T) {
 
 	got := map[string]bus.KVEvent{}
 	for len(got) < 2 {
-		e := awaited(t, "event", events)
+		e := receive(t, "event", events)
 		got[e.Entry.Key] = e
 	}
 
@@ -273,7 +273,7 @@ func TestExpiredKeysLeave(t *testing.T) {
 		must(b.Set(t.Context(), bus.Registry, fmt.Sprint("k.", i), nil, 0, time.Second))(t)
 	}
 
-	awaited(t, "more than a second", time.After(1100*time.Millisecond))
+	receive(t, "more than a second", time.After(1100*time.Millisecond))
 	setKey(t, b, "other", "v", 0)
 
 	keys := b.ns.RedisBucket("registry")

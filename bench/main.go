@@ -6,6 +6,7 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -91,16 +92,36 @@ func write(out *report.Report, dir string, quick bool) error {
 		name = "quick.json"
 	}
 
-	f, err := os.Create(filepath.Join(dir, name)) //nolint:gosec // the user's own choice
+	results := out.JSON
+	if quick {
+		results = out.TargetsJSON
+	}
+
+	if err := create(filepath.Join(dir, name), results); err != nil {
+		return err
+	}
+
+	for _, p := range out.Plots {
+		if quick {
+			break // it has too few points
+		}
+
+		if err := create(filepath.Join(dir, p.File+".svg"), p.SVG); err != nil {
+			return err
+		}
+	}
+
+	return nil
+}
+
+// create writes a file.
+func create(name string, content func(w io.Writer) error) error {
+	f, err := os.Create(name) //nolint:gosec // the user's own choice
 	if err != nil {
 		return fmt.Errorf("write results: %w", err)
 	}
 
-	if quick {
-		err = out.TargetsJSON(f)
-	} else {
-		err = out.JSON(f)
-	}
+	err = content(f)
 
 	if closeErr := f.Close(); err == nil && closeErr != nil {
 		err = fmt.Errorf("write results: %w", closeErr)

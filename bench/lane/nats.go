@@ -2,6 +2,7 @@ package lane
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -114,10 +115,13 @@ type async struct {
 	messages jetstream.MessagesContext
 }
 
-func (l *async) Send(_ context.Context, data []byte) error {
-	_, err := l.js.PublishAsync(l.subject, data)
-
-	return err //nolint:wrapcheck // the caller says which lane it was
+func (l *async) Send(ctx context.Context, data []byte) error {
+	for {
+		_, err := l.js.PublishAsync(l.subject, data)
+		if !errors.Is(err, jetstream.ErrTooManyStalledMsgs) || ctx.Err() != nil { // it waited for acknowledgements in vain
+			return err //nolint:wrapcheck // the caller says which lane it was
+		}
+	}
 }
 
 func (l *async) Receive(context.Context) ([]byte, error) {

@@ -62,6 +62,7 @@ type Report struct {
 	Started time.Time `json:"started"`
 	Lines   []Line    `json:"lines"`
 	Targets []Target  `json:"targets"`
+	Plots   []Plot    `json:"plots"`
 }
 
 // New returns a report in which no target has been measured.

@@ -24,7 +24,10 @@ const (
 // growth opens more and more sessions, each with a writer that has written and a reader that has read, and lets a
 // thousand of them talk: what the others cost is what grows.
 func growth(ctx context.Context, e *Env, out *report.Report) error {
-	steps := []int{1_000, 10_000, 100_000}
+	steps := []int{1_000, 3_000, 10_000, 30_000, 100_000}
+	if e.Quick {
+		steps = []int{1_000, 100_000}
+	}
 
 	url, err := e.nats(ctx)
 	if err != nil {
@@ -42,6 +45,8 @@ func growth(ctx context.Context, e *Env, out *report.Report) error {
 	var (
 		open  []lane.Lane
 		first *grown
+		p50   = report.Curve{Name: "p50"}
+		p99   = report.Curve{Name: "p99"}
 	)
 
 	for _, n := range steps {
@@ -62,6 +67,9 @@ func growth(ctx context.Context, e *Env, out *report.Report) error {
 			millis("p50 ms", g.took.P(median)), millis("p99 ms", g.took.P(tail)),
 			micros("processor µs/chunk", g.cpu), report.Figure{Name: "bytes/session", Value: bytes})
 
+		p50.Points = append(p50.Points, report.Point{X: float64(n), Y: millis("", g.took.P(median)).Value})
+		p99.Points = append(p99.Points, report.Point{X: float64(n), Y: millis("", g.took.P(tail)).Value})
+
 		if first == nil {
 			first = g
 		}
@@ -72,6 +80,11 @@ func growth(ctx context.Context, e *Env, out *report.Report) error {
 			out.Set("bytes_per_open_session", bytes)
 		}
 	}
+
+	out.Plots = append(out.Plots, report.Plot{
+		File: "latency-by-sessions", Title: "Latency of a hop at 5,000 chunks/s in all", X: "open sessions", Y: "ms",
+		Curve: []report.Curve{p50, p99},
+	})
 
 	return nil
 }

@@ -42,8 +42,8 @@ func All() []Row {
 		{"hop", "one hop of one stream, one chunk at a time", hop},
 		{"hop-r3", "the same on three nodes", hopReplicated},
 		{"hop-redis", "the same on Redis", hopRedis},
-
 		{"throughput", "chunks per second on one stream", throughput},
+		{"sizes", "the same over the size of the chunks", sizes},
 		{"sessions", "1,000 sessions × 50 chunks/s through two hops", sessions},
 		{"growth", "5,000 chunks/s in all among 1,000 to 100,000 open sessions", growth},
 		{"catchup", "100 frames in a log of 1 M entries", catchUp},

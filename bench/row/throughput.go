@@ -63,7 +63,17 @@ type run struct {
 	name     string
 	open     lane.Opener
 	messages int
+	size     int // of a message in bytes; 0 is that of a token
 	rates    []float64
+}
+
+// message is what is sent.
+func (r *run) message() []byte {
+	if r.size == 0 {
+		return []byte(token)
+	}
+
+	return make([]byte, r.size)
 }
 
 // rate is the median of all rounds, in messages per second.
@@ -95,8 +105,9 @@ func (r *run) once(ctx context.Context) error {
 		received <- nil
 	}()
 
+	message := r.message()
 	for range r.messages {
-		if err := l.Send(ctx, []byte(token)); err != nil {
+		if err := l.Send(ctx, message); err != nil {
 			return fmt.Errorf("send: %w", err)
 		}
 	}
@@ -108,4 +119,53 @@ func (r *run) once(ctx context.Context) error {
 	r.rates = append(r.rates, float64(r.messages)/time.Since(begun).Seconds())
 
 	return l.Close() //nolint:wrapcheck // the caller says which system it was
+}
+
+// sizes measures the throughput of a stream over the size of its chunks.
+func sizes(ctx context.Context, e *Env, out *report.Report) error {
+	const most = 256 << 20 // bytes of one round
+
+	url, err := e.nats(ctx)
+	if err != nil {
+		return err
+	}
+
+	raw, err := e.raw(ctx, url, 1)
+	if err != nil {
+		return err
+	}
+
+	b, err := e.bus(ctx, url)
+	if err != nil {
+		return err
+	}
+
+	floor, ours := report.Curve{Name: "raw JetStream"}, report.Curve{Name: "Woodwork"}
+	open := e.woodwork(b).Open
+
+	for _, size := range []int{16, 64, 256, 1 << 10, 4 << 10, 16 << 10, 64 << 10} {
+		runs := []*run{
+			{name: floor.Name, open: raw.Async, size: size, messages: min(e.pick(5_000, 20_000), most/size)},
+			{name: ours.Name, open: open, size: size, messages: min(e.pick(50_000, 200_000), most/size)},
+		}
+
+		for _, r := range runs {
+			if err := r.once(ctx); err != nil {
+				return fmt.Errorf("%s: %w", r.name, err)
+			}
+
+			out.Add(fmt.Sprintf("throughput of one stream, chunks of %d bytes", size), r.name,
+				report.Figure{Name: "messages/s", Value: r.rate()}, report.Figure{Name: "MB/s", Value: r.rate() * float64(size) / 1e6})
+		}
+
+		floor.Points = append(floor.Points, report.Point{X: float64(size), Y: runs[0].rate() * float64(size) / 1e6})
+		ours.Points = append(ours.Points, report.Point{X: float64(size), Y: runs[1].rate() * float64(size) / 1e6})
+	}
+
+	out.Plots = append(out.Plots, report.Plot{
+		File: "throughput-by-chunk-size", Title: "Throughput of one stream", X: "bytes in a chunk", Y: "MB/s",
+		Curve: []report.Curve{ours, floor},
+	})
+
+	return nil
 }

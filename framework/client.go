@@ -26,6 +26,7 @@ type Client struct {
 	owned bool
 
 	directory directory
+	calls     calls
 }
 
 // Connect opens the bus that cfg names and returns a client on it. It returns a [bus.DialError] when the bus can't be
@@ -44,11 +45,15 @@ func Connect(ctx context.Context, cfg Config) (*Client, error) {
 		owned = true
 	}
 
-	return &Client{bus: b, owned: owned, log: cfg.Logger, store: stream.NewStore(b, b.Info(), cfg.Stream)}, nil
+	return &Client{
+		bus: b, owned: owned, log: cfg.Logger, store: stream.NewStore(b, b.Info(), cfg.Stream),
+		calls: calls{cfg: cfg.callConfig()},
+	}, nil
 }
 
 // Close flushes what was sent and closes the bus, unless it was given to Connect open. It is idempotent.
 func (c *Client) Close(ctx context.Context) error {
+	c.calls.close()
 	c.directory.close()
 	c.store.Close()
 

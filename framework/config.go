@@ -8,6 +8,7 @@ import (
 
 	"github.com/woodwork-go/woodwork/framework/bus"
 	"github.com/woodwork-go/woodwork/framework/bus/natsbus"
+	"github.com/woodwork-go/woodwork/framework/call"
 	"github.com/woodwork-go/woodwork/framework/stream"
 )
 
@@ -47,6 +48,8 @@ type Config struct {
 	InProcess interface{ InProcessConn() (net.Conn, error) }
 	// Stream tunes writers and readers. Defaults to the values of stream.Config.
 	Stream stream.Config
+	// Calls says how patiently other components are called. Defaults to the values of call.Config, and From to Name.
+	Calls call.Config
 
 	// Instance is this instance's id in the registry. A second process with the id is refused while the first one runs,
 	// and waits until the entry of one that crashed has expired. Defaults to a random id.

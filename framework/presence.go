@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/woodwork-go/woodwork/framework/bus"
+	"github.com/woodwork-go/woodwork/framework/call"
 	"github.com/woodwork-go/woodwork/framework/registry"
 	"github.com/woodwork-go/woodwork/framework/turn"
 )
@@ -23,6 +24,7 @@ type presence struct {
 	bus  bus.Bus
 	over chan error // gets the outcome of the member
 
+	server      atomic.Pointer[call.Server] // nil while no calls are served
 	running     atomic.Int64
 	turns, errs atomic.Uint64
 	busy        atomic.Int64 // nanoseconds
@@ -60,9 +62,20 @@ func newPresence(s *Service, cfg *Config, c *Client, health *health) (*presence,
 	return p, nil
 }
 
+// serves makes the calls that a server serves part of the load.
+func (p *presence) serves(s *call.Server) { p.server.Store(s) }
+
 func (p *presence) report(limit int) registry.Report {
+	load := registry.Load{Running: int(p.running.Load()), Limit: limit}
+
+	if s := p.server.Load(); s != nil {
+		running, most := s.Load()
+		load.Running += running
+		load.Limit += most
+	}
+
 	return registry.Report{
-		Load:  registry.Load{Running: int(p.running.Load()), Limit: limit},
+		Load:  load,
 		Stats: registry.Stats{Turns: p.turns.Load(), Errors: p.errs.Load(), Busy: time.Duration(p.busy.Load())},
 	}
 }

@@ -82,6 +82,12 @@ func work(ctx context.Context, s Service, cfg Config, client *Client, self *pres
 		}
 	}
 
+	stopCalls, err := s.serveCalls(ctx, &cfg, client, self)
+	if err != nil {
+		return err
+	}
+	defer stopCalls()
+
 	if err := self.Become(registry.Ready, ""); err != nil {
 		return err
 	}
@@ -93,6 +99,10 @@ func work(ctx context.Context, s Service, cfg Config, client *Client, self *pres
 
 	if end, ok := client.bus.(bus.Ender); ok {
 		group.Go(func() error { return watch(ctx, end) })
+	}
+
+	if len(s.Calls) > 0 {
+		group.Go(func() error { <-ctx.Done(); stopCalls(); return nil })
 	}
 
 	if s.Handler != nil {

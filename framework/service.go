@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/woodwork-go/woodwork/framework/bus"
+	"github.com/woodwork-go/woodwork/framework/call"
 	"github.com/woodwork-go/woodwork/framework/stream"
 	"github.com/woodwork-go/woodwork/framework/turn"
 	"github.com/woodwork-go/woodwork/subjects"
@@ -31,8 +32,8 @@ type Handler func(ctx context.Context, turn *Turn) error
 // Middleware wraps a handler. The first one listed is the outermost.
 type Middleware func(Handler) Handler
 
-// Service describes a component: its name and its work. Give it a Handler to work on turns, a Run function to be an
-// edge between Woodwork and the world outside, or both.
+// Service describes a component: its name and its work. Give it a Handler to work on turns, Calls to answer other
+// components, a Run function to be an edge between Woodwork and the world outside, or several of them.
 type Service struct {
 	// Name is the component's name, an id of at most 64 letters, digits, "_" and "-". Required.
 	Name string
@@ -44,6 +45,12 @@ type Service struct {
 	Version string
 	// Handler executes the component's turns. Defaults to none: the component takes no turns.
 	Handler Handler
+	// Calls are the operations that other components can call, by name; see package call, whose JSON makes a handler of a
+	// function. Defaults to none.
+	Calls map[string]call.Handler
+	// CallLimit is how many calls are served at once in one instance; more are refused, and go to another one. Defaults to
+	// 64.
+	CallLimit int
 	// Run is an edge's own loop. When it returns, the process drains and ends. Defaults to none.
 	Run func(ctx context.Context, c *Client) error
 	// Setup runs once, after the bus is open and before the first turn. Defaults to none.
@@ -80,8 +87,8 @@ type Service struct {
 	Check func() error
 }
 
-// errNoWork: a service without a handler and without a run function.
-var errNoWork = errors.New("set Handler, Run, or both")
+// errNoWork: a service without anything to do.
+var errNoWork = errors.New("set Handler, Calls, Run, or several of them")
 
 // validate reports everything that is wrong with the service.
 func (s *Service) validate() error {
@@ -96,7 +103,7 @@ func (s *Service) validate() error {
 		}
 	}
 
-	if s.Handler == nil && s.Run == nil {
+	if s.Handler == nil && s.Run == nil && len(s.Calls) == 0 {
 		errs = append(errs, errNoWork)
 	}
 

@@ -34,6 +34,7 @@ type Turn struct {
 	Log zerolog.Logger
 
 	attempt *turn.Attempt
+	client  *Client
 }
 
 // OpenOutput opens a further output stream and posts a turn with it to the target component. The framework ends it
@@ -61,6 +62,6 @@ func newTurn(ctx context.Context, c *Client, component string, a *turn.Attempt) 
 		Session: &Session{ID: a.Record.Session, component: component, kv: c.bus},
 		Log: c.log.With().Str("session", a.Record.Session).Str("turn", a.Record.ID).
 			Int("attempt", a.Output.Attempt()).Logger(),
-		attempt: a,
+		attempt: a, client: c,
 	}, nil
 }

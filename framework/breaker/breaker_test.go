@@ -297,6 +297,7 @@ func TestSet(t *testing.T) {
 		t.Error("a forgotten breaker came back")
 	}
 
+	s.Hint("c", breaker.Open)
 	fail(t, s.For("b"), 1)
 
 	var got []string

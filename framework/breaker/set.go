@@ -39,6 +39,17 @@ func (s *Set) Forget(name string) {
 	delete(s.breakers, name)
 }
 
+// Hint gives a target's breaker a hint, see [Breaker.Hint]; a target that nobody here has called has none.
+func (s *Set) Hint(name string, remote State) {
+	s.mu.Lock()
+	b := s.breakers[name]
+	s.mu.Unlock()
+
+	if b != nil {
+		b.Hint(remote)
+	}
+}
+
 // Statuses returns the status of each breaker, by name.
 func (s *Set) Statuses() []Status {
 	s.mu.Lock()

@@ -1,0 +1,207 @@
+package framework
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"iter"
+	"sync"
+	"time"
+
+	"github.com/woodwork-go/woodwork/framework/breaker"
+	"github.com/woodwork-go/woodwork/framework/bus"
+	"github.com/woodwork-go/woodwork/framework/call"
+	"github.com/woodwork-go/woodwork/framework/registry"
+)
+
+// Call sends a request to an instance of a component and returns the reply; an empty component leaves the choice to
+// r.Capability. See [call.Request] for what can be asked, and [call.Error] for what can go wrong. The first call opens
+// the client's registry.
+func (c *Client) Call(ctx context.Context, component string, r call.Request) ([]byte, error) {
+	r.Component = component
+
+	caller, err := c.calls.open(ctx, c)
+	if err != nil {
+		return nil, fmt.Errorf("call %s: %w", component, err)
+	}
+
+	return caller.Call(ctx, r)
+}
+
+// Stream sends a request as Call does and yields the replies, in order, as they come.
+func (c *Client) Stream(ctx context.Context, component string, r call.Request) iter.Seq2[[]byte, error] {
+	r.Component = component
+
+	return func(yield func([]byte, error) bool) {
+		caller, err := c.calls.open(ctx, c)
+		if err != nil {
+			yield(nil, fmt.Errorf("call %s: %w", component, err))
+
+			return
+		}
+
+		for body, err := range caller.Stream(ctx, r) {
+			if !yield(body, err) {
+				return
+			}
+		}
+	}
+}
+
+// Breakers returns the circuit breakers of the components and instances that this client calls.
+func (c *Client) Breakers() *breaker.Set { return c.calls.breakers() }
+
+// Call sends a request to an instance of a component and returns the reply, as [Client.Call] does, in the name of this
+// turn. A turn that is cancelled cancels its calls.
+func (t *Turn) Call(ctx context.Context, component string, r call.Request) ([]byte, error) {
+	return t.client.Call(ctx, component, t.sign(r))
+}
+
+// Stream sends a request as Call does and yields the replies, in order, as they come.
+func (t *Turn) Stream(ctx context.Context, component string, r call.Request) iter.Seq2[[]byte, error] {
+	return t.client.Stream(ctx, component, t.sign(r))
+}
+
+var (
+	_ call.Caller = (*Client)(nil)
+	_ call.Caller = (*Turn)(nil)
+)
+
+// sign says in the request which turn it is from.
+func (t *Turn) sign(r call.Request) call.Request {
+	r.Session, r.Turn, r.Root = t.Session.ID, t.ID, t.Root
+
+	return r
+}
+
+func (c *Config) callConfig() call.Config {
+	calls := c.Calls
+	calls.From = cmp.Or(calls.From, c.Name)
+
+	return calls
+}
+
+// calls is what a client calls components with, opened when it first does.
+type calls struct {
+	cfg call.Config
+
+	mu      sync.Mutex
+	opened  *call.Client
+	stop    context.CancelFunc
+	running sync.WaitGroup
+	closed  bool
+}
+
+func (o *calls) open(ctx context.Context, c *Client) (*call.Client, error) {
+	r, err := c.Registry(ctx)
+	if err != nil {
+		return nil, err
+	}
+
+	o.mu.Lock()
+	defer o.mu.Unlock()
+
+	if o.closed {
+		return nil, bus.ErrClosed
+	}
+
+	if o.opened == nil {
+		o.opened = call.NewClient(c.bus, listing{r}, o.cfg)
+		ctx, o.stop = context.WithCancel(context.WithoutCancel(ctx))
+
+		o.running.Go(func() { follow(ctx, r, o.opened) })
+	}
+
+	return o.opened, nil
+}
+
+func (o *calls) breakers() *breaker.Set {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+
+	if o.opened == nil {
+		return breaker.NewSet(o.cfg.Breaker)
+	}
+
+	return o.opened.Breakers()
+}
+
+// close ends what follows the registry. It is idempotent.
+func (o *calls) close() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+
+	o.closed = true
+
+	if o.stop != nil {
+		o.stop()
+	}
+
+	o.running.Wait()
+}
+
+// follow ends the calls to instances that leave, and tells the breakers what those of other instances found out.
+func follow(ctx context.Context, r *registry.Registry, caller *call.Client) {
+	for e := range r.Events(ctx) {
+		switch {
+		case e.Kind == registry.Left, e.Kind == registry.Broke && e.Gone:
+			caller.Left(bus.Endpoint{Component: e.Instance.Component, Instance: e.Instance.ID})
+		case e.Kind == registry.Resync:
+			caller.Recheck()
+		case e.Kind == registry.Changed:
+			for name, state := range e.Instance.Breakers {
+				caller.Breakers().Hint(name, breaker.State(state))
+			}
+		}
+	}
+}
+
+// listing is a registry as calls see it.
+type listing struct{ registry *registry.Registry }
+
+var _ call.Directory = listing{}
+
+// Ready implements [call.Directory].
+func (l listing) Ready(component, capability string) []call.Instance {
+	found := l.registry.Find(registry.Query{Component: component, Capability: capability, State: registry.Ready})
+	out := make([]call.Instance, 0, len(found))
+
+	for _, i := range found {
+		out = append(out, call.Instance{
+			Endpoint: bus.Endpoint{Component: i.Component, Instance: i.ID}, Running: i.Load.Running, Limit: i.Load.Limit,
+		})
+	}
+
+	return out
+}
+
+// Has implements [call.Directory].
+func (l listing) Has(instance bus.Endpoint) bool {
+	return len(l.registry.Find(registry.Query{Component: instance.Component, Instance: instance.Instance})) > 0
+}
+
+// serveCalls serves the component's operations, if it has any, and returns what stops that: it refuses further requests
+// at once, and those in progress may go on for Config.Drain.
+func (s *Service) serveCalls(ctx context.Context, cfg *Config, c *Client, self *presence) (stop func(), err error) {
+	if len(s.Calls) == 0 {
+		return func() {}, nil
+	}
+
+	at := bus.Endpoint{Component: s.Name, Instance: self.Instance().ID}
+
+	server, err := call.Serve(ctx, c.bus, at, s.Calls, call.ServerConfig{Limit: s.CallLimit})
+	if err != nil {
+		return nil, err
+	}
+
+	self.serves(server)
+
+	drain := max(cmp.Or(cfg.Drain, 20*time.Second), 0)
+
+	return sync.OnceFunc(func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), drain)
+		defer cancel()
+
+		server.Stop(ctx)
+	}), nil
+}

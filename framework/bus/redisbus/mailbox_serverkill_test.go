@@ -20,8 +20,10 @@ const (
 	kills        = 3
 )
 
-// TestServerKilled kills the server again and again while letters are posted and worked off: none that was acknowledged
-// is lost, those of a session are done in order, and no claim does a letter after another one was given the mailbox.
+// TestServerKilled kills the server again and again while letters are posted and worked off. With a log that is synced
+// before each answer none that was acknowledged is lost, those of a session are done in order, and no claim does a letter
+// after another one was given the mailbox. With one that is synced every second the server holds back what it should
+// write while a sync takes long, so a kill undoes up to two seconds of all that, and only going on is promised.
 func TestServerKilled(t *testing.T) {
 	t.Parallel()
 
@@ -37,7 +39,7 @@ func serverKilled(t *testing.T, fsync redisproc.Fsync) {
 	t.Helper()
 
 	server := redistest.Run(t, redistest.Options{Fsync: fsync})
-	r := &roll{t: t, highest: map[string]int{}, done: map[string]int{}, inside: map[string]*bus.Letter{}}
+	r := &roll{t: t, strict: fsync == redistest.Always, highest: map[string]int{}, done: map[string]int{}, inside: map[string]*bus.Letter{}}
 
 	for range 3 {
 		working(t, open(t, Config{URL: server.URL()}), bus.WorkConfig{Lease: time.Second, Concurrency: 8}, r.serve)
@@ -94,7 +96,8 @@ func until(t *testing.T, what string, so func() bool) {
 
 // roll is what the workers were given and did.
 type roll struct {
-	t *testing.T
+	t      *testing.T
+	strict bool // nothing that was acknowledged may be undone
 
 	mu              sync.Mutex
 	given           int
@@ -115,7 +118,7 @@ func (r *roll) complete(session string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 
-	if n := r.highest[session]; n != killLetters {
+	if n := r.highest[session]; n != killLetters && r.strict {
 		r.t.Errorf("session %s: %d letters were given out, of %d that were acknowledged", session, n, killLetters)
 	}
 }
@@ -156,10 +159,15 @@ func (r *roll) enter(l *bus.Letter) int {
 	case n + 1:
 		r.again++
 	default:
-		r.t.Errorf("session %s: got %s after %d letters", l.Session, l.ID, r.highest[l.Session])
+		if r.strict {
+			r.t.Errorf("session %s: got %s after %d letters", l.Session, l.ID, r.highest[l.Session])
+		}
+
+		r.highest[l.Session] = max(r.highest[l.Session], n+1)
+		r.given++
 	}
 
-	if r.done[l.Session] > n {
+	if r.done[l.Session] > n && r.strict {
 		r.t.Errorf("session %s: got %s, which was done", l.Session, l.ID)
 	}
 
@@ -192,7 +200,7 @@ func (r *roll) finish(ctx context.Context, c bus.Claim, l *bus.Letter, n int) er
 		return err
 	}
 
-	if taken {
+	if taken && r.strict {
 		r.t.Errorf("session %s: %s was done by a claim that had lost it", l.Session, l.ID)
 	}
 

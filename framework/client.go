@@ -26,6 +26,8 @@ type Client struct {
 	owned bool
 
 	directory directory
+	sessions  *session.Store
+	everyone  *session.Store // of all tenants, for the work on turns
 	calls     calls
 }
 
@@ -45,10 +47,14 @@ func Connect(ctx context.Context, cfg Config) (*Client, error) {
 		owned = true
 	}
 
-	return &Client{
+	c := &Client{
 		bus: b, owned: owned, log: cfg.Logger, store: stream.NewStore(b, b.Info(), cfg.Stream),
 		calls: calls{cfg: cfg.callConfig()},
-	}, nil
+	}
+	c.sessions = session.NewStore(b, c.store, session.Config{TTL: cfg.SessionTTL, Tenant: cfg.Tenant})
+	c.everyone = session.NewStore(b, c.store, session.Config{TTL: cfg.SessionTTL})
+
+	return c, nil
 }
 
 // Close flushes what was sent and closes the bus, unless it was given to Connect open. It is idempotent.
@@ -91,6 +97,8 @@ type Post struct {
 	Trace map[string]string
 	// Policy says what becomes of the session's earlier turns. Defaults to Queue.
 	Policy PostPolicy
+
+	own string // Session as it was given; from then on it is the one on the bus
 }
 
 // Ref names a posted turn.
@@ -106,7 +114,7 @@ type Ref struct {
 func (c *Client) Post(ctx context.Context, p Post, data []byte) (Ref, error) {
 	fresh := p.ID == ""
 
-	p, err := p.withDefaults()
+	p, err := c.complete(p)
 	if err != nil {
 		return Ref{}, err
 	}
@@ -177,7 +185,7 @@ func (c *Client) writeInput(ctx context.Context, p Post, fresh bool, data []byte
 func (c *Client) Open(ctx context.Context, p Post) (*stream.Writer, Ref, error) {
 	fresh := p.ID == ""
 
-	p, err := p.withDefaults()
+	p, err := c.complete(p)
 	if err != nil {
 		return nil, Ref{}, err
 	}
@@ -210,11 +218,12 @@ func (c *Client) Open(ctx context.Context, p Post) (*stream.Writer, Ref, error) 
 // posted to the session before. It returns after the bus stored the event; the turns end soon after, also those that
 // have not begun. A turn that is done stays as it is.
 func (c *Client) Cancel(ctx context.Context, ref Ref, reason string) error {
-	if err := errors.Join(subjects.CheckID("session", ref.Session), checkOptional("turn", ref.Turn)); err != nil {
+	name, err := c.sessions.Name(ref.Session)
+	if err := errors.Join(err, checkOptional("turn", ref.Turn)); err != nil {
 		return fmt.Errorf("cancel: %w", err)
 	}
 
-	if _, err := session.Post(ctx, c.store, ref.Session, session.Cancel{Root: ref.Turn, Reason: reason}); err != nil {
+	if _, err := session.Post(ctx, c.store, name, session.Cancel{Root: ref.Turn, Reason: reason}); err != nil {
 		return fmt.Errorf("cancel: %w", err)
 	}
 
@@ -231,9 +240,16 @@ func checkOptional(what, id string) error {
 
 // Follow follows a session's timeline: the streams meant for the user, one after the other, from a cursor on.
 func (c *Client) Follow(ctx context.Context, cfg stream.FollowConfig) (*stream.Follower, error) {
+	name, err := c.sessions.Name(cfg.Session)
+	if err != nil {
+		return nil, fmt.Errorf("follow: %w", err)
+	}
+
+	cfg.Session = name
+
 	f, err := c.store.Follow(ctx, cfg)
 	if err != nil {
-		return nil, fmt.Errorf("follow session %s: %w", cfg.Session, err)
+		return nil, fmt.Errorf("follow session %s: %w", name, err)
 	}
 
 	return f, nil
@@ -241,7 +257,7 @@ func (c *Client) Follow(ctx context.Context, cfg stream.FollowConfig) (*stream.F
 
 // Session returns a component's state in a session, for a program that acts for the component.
 func (c *Client) Session(session, component string) *Session {
-	return &Session{ID: session, component: component, kv: c.bus}
+	return &Session{ID: session, state: c.sessions.State(session, component)}
 }
 
 func (c *Client) openInput(ctx context.Context, p Post, fresh bool, readers []string) (*stream.Writer, error) {
@@ -265,10 +281,12 @@ func (c *Client) postTurn(ctx context.Context, p Post, mark uint64) error {
 		return fmt.Errorf("post: %w", err)
 	}
 
+	c.touch(ctx, p)
+
 	return nil
 }
 
-func (p Post) ref() Ref { return Ref{Session: p.Session, Turn: p.ID} }
+func (p Post) ref() Ref { return Ref{Session: p.own, Turn: p.ID} }
 
 func (p Post) withDefaults() (Post, error) {
 	if p.ID == "" {

@@ -51,6 +51,11 @@ type Config struct {
 	// Calls says how patiently other components are called. Defaults to the values of call.Config, and From to Name.
 	Calls call.Config
 
+	// Tenant whose sessions a client sees; it reaches no other's. A service works for all tenants. See session.Store for
+	// who enforces it. Defaults to none: the client sees all.
+	Tenant string
+	// SessionTTL is how long a session and the state in it last without activity, at least 1 s. Defaults to 1 h.
+	SessionTTL time.Duration
 	// Instance is this instance's id in the registry. A second process with the id is refused while the first one runs,
 	// and waits until the entry of one that crashed has expired. Defaults to a random id.
 	Instance string

@@ -2,6 +2,7 @@ package framework
 
 import (
 	"context"
+	"fmt"
 	"iter"
 
 	"github.com/woodwork-go/woodwork/framework/bus"
@@ -11,7 +12,39 @@ import (
 // DeadLetters yields the turns of a component ("" for all components) that were set aside because they can't be done,
 // the oldest first. They are kept for [bus.DeadLetterAge].
 func (c *Client) DeadLetters(ctx context.Context, component string) iter.Seq2[*bus.DeadLetter, error] {
-	return c.bus.Dead(ctx, component)
+	return func(yield func(*bus.DeadLetter, error) bool) {
+		for d, err := range c.bus.Dead(ctx, component) {
+			if err != nil {
+				yield(nil, err)
+
+				return
+			}
+
+			if own, mine := c.ownLetter(d); mine && !yield(own, nil) {
+				return
+			}
+		}
+	}
+}
+
+// ownLetter returns a dead letter with the client's own id of its session, and false when it is another tenant's.
+func (c *Client) ownLetter(d *bus.DeadLetter) (*bus.DeadLetter, bool) {
+	own := *d
+
+	var mine bool
+	own.Session, mine = c.sessions.Own(d.Session)
+
+	return &own, mine
+}
+
+// onBus returns a dead letter of ownLetter as the bus has it.
+func (c *Client) onBus(d *bus.DeadLetter) (*bus.DeadLetter, error) {
+	there := *d
+
+	var err error
+	there.Session, err = c.sessions.Name(d.Session)
+
+	return &there, err
 }
 
 // Replay posts the turn of a dead letter again, for the same component and session and with the same input, and drops
@@ -21,15 +54,25 @@ func (c *Client) DeadLetters(ctx context.Context, component string) iter.Seq2[*b
 // It fails with [turn.ErrInputGone] when the input has expired and not all of it was kept, and with bus.ErrCorrupt or
 // bus.ErrUnsupported for a letter that this program can't read.
 func (c *Client) Replay(ctx context.Context, d *bus.DeadLetter) (Ref, error) {
-	r, err := turn.Replay(ctx, c.bus, c.store, d)
+	there, err := c.onBus(d)
+	if err != nil {
+		return Ref{}, fmt.Errorf("replay: %w", err)
+	}
+
+	r, err := turn.Replay(ctx, c.bus, c.store, there)
 	if err != nil {
 		return Ref{}, err //nolint:wrapcheck // it says what failed
 	}
 
-	return Ref{Session: r.Session, Turn: r.ID}, nil
+	return Ref{Session: d.Session, Turn: r.ID}, nil
 }
 
 // DropDead forgets a dead letter. One that is gone already is no error.
 func (c *Client) DropDead(ctx context.Context, d *bus.DeadLetter) error {
-	return c.bus.Drop(ctx, d)
+	there, err := c.onBus(d)
+	if err != nil {
+		return fmt.Errorf("drop dead letter: %w", err)
+	}
+
+	return c.bus.Drop(ctx, there)
 }

@@ -75,6 +75,8 @@ func (o *Options) Register(fs *flag.FlagSet) {
 	fs.IntVar(&c.Replicas, "replicas", 0, "copies of stored data (default 3 on a cluster, else 1)")
 	fs.BoolVar(&c.Synced, "synced", false, "the servers run with sync_interval: always")
 	fs.StringVar(&c.Health, "health", "", "`address` of the health endpoint, e.g. 127.0.0.1:8090")
+	fs.StringVar(&c.Tenant, "tenant", "", "`name` of the tenant whose sessions these are (default: all tenants)")
+	fs.DurationVar(&c.SessionTTL, "session-ttl", 0, "how long a session lasts without activity (default 1h)")
 	fs.StringVar(&c.Instance, "instance", "", "`id` of this instance in the registry (default random)")
 	fs.DurationVar(&c.RegistryTTL, "registry-ttl", 0, "how long an instance that died is listed, whole seconds (default 10s)")
 	fs.DurationVar(&c.Heartbeat, "registry-heartbeat", 0, "how often the instance says that it is alive (default registry-ttl/3)")

@@ -2,62 +2,60 @@ package framework
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
-	"fmt"
+	"time"
 
-	"github.com/woodwork-go/woodwork/framework/bus"
+	"github.com/woodwork-go/woodwork/framework/session"
 )
 
 // Session is one user's conversation, as a component sees it while it works on a turn.
 type Session struct {
-	// ID names the session.
+	// ID names the session: on the bus for a turn, which for a tenant's session includes the tenant's name.
 	ID string
 
-	component string
-	kv        bus.KV
-	revision  uint64
+	state *session.ComponentState
 }
 
 // Load reads the component's own state in this session from JSON into v, and leaves v as it is when there is none. It
 // remembers the state's revision for Save.
-func (s *Session) Load(ctx context.Context, v any) error {
-	entry, err := s.kv.Get(ctx, bus.Sessions, s.key())
-	if errors.Is(err, bus.ErrNotFound) {
-		s.revision = 0
+func (s *Session) Load(ctx context.Context, v any) error { return s.state.Load(ctx, v) }
 
-		return nil
-	}
+// Save stores v as JSON in place of the state that Load saw. It returns bus.ErrConflict when somebody else saved
+// since: load again and decide, or use [UpdateState]. The size of the JSON is bounded by bus.Info.MaxBody. The state
+// lasts as long as the session, which every posted turn renews.
+func (s *Session) Save(ctx context.Context, v any) error { return s.state.Save(ctx, v) }
 
-	if err != nil {
-		return fmt.Errorf("load state of %s in session %s: %w", s.component, s.ID, err)
-	}
-
-	if err := json.Unmarshal(entry.Value, v); err != nil {
-		return fmt.Errorf("decode state of %s in session %s: %w", s.component, s.ID, err)
-	}
-
-	s.revision = entry.Revision
-
-	return nil
+// UpdateState changes the component's own state in a session. change gets what is there now, or a zero value, again
+// whenever somebody else was faster, so no change of anybody is lost; it must have no other effects.
+func UpdateState[T any](ctx context.Context, s *Session, change func(*T) error) error {
+	return session.Update(ctx, s.state, change)
 }
 
-// Save stores v as JSON in place of the state that Load saw. It returns [bus.ErrConflict] when somebody else saved
-// since: load again and decide. The size of the JSON is bounded by bus.Info.MaxBody.
-func (s *Session) Save(ctx context.Context, v any) error {
-	value, err := json.Marshal(v)
+// Sessions are the client's sessions: those of its tenant, or all where it has none. A turn that is posted makes the
+// session that it names, if it isn't there, and renews it.
+func (c *Client) Sessions() *session.Store { return c.sessions }
+
+// complete fills in what a post leaves open, and puts the session's id on the bus in place of the client's own.
+func (c *Client) complete(p Post) (Post, error) {
+	p, err := p.withDefaults()
 	if err != nil {
-		return fmt.Errorf("encode state of %s in session %s: %w", s.component, s.ID, err)
+		return p, err
 	}
 
-	revision, err := s.kv.Set(ctx, bus.Sessions, s.key(), value, s.revision, 0)
-	if err != nil {
-		return fmt.Errorf("save state of %s in session %s: %w", s.component, s.ID, err)
-	}
+	p.own = p.Session
+	p.Session, err = c.sessions.Name(p.own)
 
-	s.revision = revision
-
-	return nil
+	return p, err
 }
 
-func (s *Session) key() string { return s.ID + "." + s.component }
+// touchTimeout bounds the renewal of a session behind a post.
+const touchTimeout = time.Second
+
+// touch renews the session of a turn that was posted. The turn is safe without it, so a failure only is logged.
+func (c *Client) touch(ctx context.Context, p Post) {
+	ctx, cancel := context.WithTimeout(ctx, touchTimeout)
+	defer cancel()
+
+	if err := c.sessions.Touch(ctx, p.own); err != nil {
+		c.log.Warn().Err(err).Str("session", p.Session).Msg("could not renew the session")
+	}
+}

@@ -59,7 +59,7 @@ func newTurn(ctx context.Context, c *Client, component string, a *turn.Attempt) 
 	return &Turn{
 		ID: a.Record.ID, Root: a.Record.Root, Component: component, Attempt: a.Output.Attempt(),
 		Input: a.Input, Output: a.Output, Partial: partial,
-		Session: &Session{ID: a.Record.Session, component: component, kv: c.bus},
+		Session: &Session{ID: a.Record.Session, state: c.everyone.State(a.Record.Session, component)},
 		Log: c.log.With().Str("session", a.Record.Session).Str("turn", a.Record.ID).
 			Int("attempt", a.Output.Attempt()).Logger(),
 		attempt: a, client: c,

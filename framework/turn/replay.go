@@ -27,6 +27,10 @@ func Replay(ctx context.Context, box Box, store *stream.Store, d *bus.DeadLetter
 		return Record{}, fmt.Errorf("replay: %w", err)
 	}
 
+	if old.Session != d.Session || old.Component != d.Component {
+		return Record{}, fmt.Errorf("replay turn %s: the letter names another mailbox than its turn: %w", old.ID, bus.ErrCorrupt)
+	}
+
 	r := Record{
 		ID: subjects.Derive(old.ID, "replay", old.Component), Session: old.Session, Component: old.Component,
 		From: old.From, Stream: old.Input(),

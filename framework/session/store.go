@@ -1,0 +1,470 @@
+package session
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"io"
+	"iter"
+	mathrand "math/rand/v2"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/woodwork-go/woodwork/framework/bus"
+	"github.com/woodwork-go/woodwork/framework/stream"
+	"github.com/woodwork-go/woodwork/subjects"
+)
+
+// DefaultTTL is how long a session lasts without activity when nothing else is said.
+const DefaultTTL = time.Hour
+
+// Config says how a [Store] keeps sessions. The zero value works.
+type Config struct {
+	// TTL is how long a session and the state in it last without activity, at least 1 s. Defaults to [DefaultTTL].
+	TTL time.Duration
+	// Tenant whose sessions the store sees. Defaults to none: the store sees the sessions of all tenants.
+	Tenant string
+}
+
+// Store keeps sessions on a bus. All methods may be called concurrently.
+//
+// A store of a tenant names each session by the tenant and its id, so it can't reach another tenant's, whatever ids it
+// is given. This library enforces that, not the bus: a program that opens a store without a tenant sees all. Only an
+// account of its own on NATS keeps a program that is not trusted away from others' data.
+type Store struct {
+	kv      bus.KV
+	streams *stream.Store
+	cfg     Config
+
+	mu      sync.Mutex
+	renewed map[string]time.Time // when this store renewed a session last
+
+	changing, updating locks // of sessions, and of components' states
+}
+
+// ErrExists refuses to create a session that is there.
+var ErrExists = errors.New("the session exists already")
+
+// NewStore returns a store on a bus's keys; streams has the sessions' streams.
+func NewStore(kv bus.KV, streams *stream.Store, cfg Config) *Store {
+	if cfg.TTL <= 0 {
+		cfg.TTL = DefaultTTL
+	}
+
+	s := &Store{kv: kv, streams: streams, cfg: cfg, renewed: map[string]time.Time{}}
+	for i := range stripes {
+		s.changing[i], s.updating[i] = make(chan struct{}, 1), make(chan struct{}, 1)
+	}
+
+	return s
+}
+
+// stripes is how many keys may be changed at once.
+const stripes = 64
+
+// locks let one after the other of those in this process change a key: they would only be in each other's way.
+type locks [stripes]chan struct{}
+
+// lock waits for a key's turn and returns how to end it.
+func (l *locks) lock(ctx context.Context, key string) (unlock func(), err error) {
+	h := fnv.New32a()
+	_, _ = io.WriteString(h, key) // a hash takes everything
+	turn := l[h.Sum32()%stripes]
+
+	select {
+	case turn <- struct{}{}:
+		return func() { <-turn }, nil
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+}
+
+// Name returns the id by which the bus knows a session of this store: that of the tenant's session. It fails for ids
+// that can't be used.
+func (s *Store) Name(id string) (string, error) {
+	name, err := subjects.TenantSession(s.cfg.Tenant, id)
+	if err == nil && subjects.Reserved(name) {
+		err = fmt.Errorf("ids that begin with \"_\" are reserved: %w", subjects.ErrInvalid)
+	}
+
+	return name, err
+}
+
+// Own returns the store's own id of a session on the bus, and false when it is another tenant's.
+func (s *Store) Own(name string) (id string, mine bool) {
+	if s.cfg.Tenant == "" {
+		return name, true
+	}
+
+	tenant, id := subjects.SplitTenant(name)
+
+	return id, tenant == s.cfg.Tenant
+}
+
+// Create stores a new session: the ID, Graph and Metadata of what it is given. It fails with [ErrExists] when there is
+// one that has not ended.
+func (s *Store) Create(ctx context.Context, fresh Session) (Session, error) {
+	made, err := s.change(ctx, fresh.ID, func(there *Session, exists bool) error {
+		if exists && there.State == Active {
+			return ErrExists
+		}
+
+		there.State, there.Graph, there.Metadata = Active, fresh.Graph, fresh.Metadata
+		there.Components, there.Created = nil, time.Now().UTC()
+
+		if there.Graph == nil {
+			there.Graph = DefaultGraph()
+		}
+
+		return nil
+	})
+	if err != nil {
+		return Session{}, fmt.Errorf("create session %s: %w", fresh.ID, err)
+	}
+
+	return made, nil
+}
+
+// Get returns a session, or bus.ErrNotFound.
+func (s *Store) Get(ctx context.Context, id string) (Session, error) {
+	there, _, err := s.read(ctx, id)
+	if err != nil {
+		return Session{}, fmt.Errorf("get session %s: %w", id, err)
+	}
+
+	return there, nil
+}
+
+// Update changes a session: change gets what is there now, again whenever somebody else was faster, so no change of
+// anybody is lost. It renews the session. It fails with bus.ErrNotFound, or with what change returns. ID, Tenant and
+// Created stay as they are.
+func (s *Store) Update(ctx context.Context, id string, change func(*Session) error) (Session, error) {
+	changed, err := s.change(ctx, id, func(there *Session, exists bool) error {
+		if !exists {
+			return bus.ErrNotFound
+		}
+
+		return change(there)
+	})
+	if err != nil {
+		return Session{}, fmt.Errorf("update session %s: %w", id, err)
+	}
+
+	return changed, nil
+}
+
+// renewals is how many times within its time to live a session in use is renewed, at most.
+const renewals = 10
+
+// maxRenewed bounds how many sessions a store remembers to have renewed.
+const maxRenewed = 10_000
+
+// Touch says that a session is in use: it makes one that is not there, or has ended, and renews one that is, with the
+// state that components keep in it. It does so once in a tenth of the time to live, and nothing in between.
+func (s *Store) Touch(ctx context.Context, id string) error {
+	if !s.due(id) {
+		return nil
+	}
+
+	there, err := s.change(ctx, id, func(there *Session, exists bool) error {
+		if !exists || there.State != Active {
+			there.State, there.Created, there.Components = Active, time.Now().UTC(), nil
+		}
+
+		if there.Graph == nil {
+			there.Graph = DefaultGraph()
+		}
+
+		return nil
+	})
+	for _, component := range there.Components {
+		err = errors.Join(err, s.State(id, component).renew(ctx))
+	}
+
+	if err != nil {
+		s.forget(id)
+
+		return fmt.Errorf("renew session %s: %w", id, err)
+	}
+
+	return nil
+}
+
+// due reports whether a session should be renewed, and notes that it is.
+func (s *Store) due(id string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+
+	now := time.Now()
+	if last, known := s.renewed[id]; known && now.Sub(last) < s.cfg.TTL/renewals {
+		return false
+	}
+
+	if len(s.renewed) >= maxRenewed {
+		clear(s.renewed)
+	}
+
+	s.renewed[id] = now
+
+	return true
+}
+
+func (s *Store) forget(id string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+
+	delete(s.renewed, id)
+}
+
+// End ends a session: it cancels every turn in it for the reason given, which ends their streams, and deletes the state
+// that components keep in it. It returns after all of that is stored; turns that run end soon after. The session is
+// listed as ended until it expires, and so do its streams. It fails with bus.ErrNotFound; repeating it is harmless.
+func (s *Store) End(ctx context.Context, id, reason string) error {
+	defer s.forget(id)
+
+	if _, err := s.Update(ctx, id, func(there *Session) error {
+		there.State, there.Components = Ended, nil
+
+		return nil
+	}); err != nil {
+		return fmt.Errorf("end session: %w", err)
+	}
+
+	name, err := s.Name(id)
+	if err != nil {
+		return err
+	}
+
+	if _, err := Post(ctx, s.streams, name, Cancel{Reason: reason}); err != nil {
+		return fmt.Errorf("end session: %w", err)
+	}
+
+	for e, err := range s.present(ctx, name) {
+		if err == nil {
+			err = s.kv.Delete(ctx, bus.Sessions, e.Key, 0)
+		}
+
+		if err != nil {
+			return fmt.Errorf("end session %s: delete its state: %w", id, err)
+		}
+	}
+
+	return nil
+}
+
+// List yields the sessions that a filter selects, in no order. It ends early with an error.
+func (s *Store) List(ctx context.Context, f Filter) iter.Seq2[Session, error] {
+	prefix := subjects.AllSessions()
+	if tenant := s.cfg.Tenant; tenant != "" {
+		prefix = subjects.SessionPrefix(tenant)
+	}
+
+	return func(yield func(Session, error) bool) {
+		for e, err := range s.present(ctx, prefix) {
+			if err != nil {
+				yield(Session{}, fmt.Errorf("list sessions: %w", err))
+
+				return
+			}
+
+			there, ours := s.decode(e)
+			if ours && f.matches(&there) && !yield(there, nil) {
+				return
+			}
+		}
+	}
+}
+
+// present yields the keys that are there under a prefix.
+func (s *Store) present(ctx context.Context, prefix string) iter.Seq2[bus.KVEntry, error] {
+	return func(yield func(bus.KVEntry, error) bool) {
+		for e, err := range s.kv.Watch(ctx, bus.Sessions, prefix) {
+			switch {
+			case err != nil:
+				yield(bus.KVEntry{}, err)
+
+				return
+			case e.Kind == bus.KVSynced:
+				return
+			case e.Kind == bus.KVSet && !yield(e.Entry, nil):
+				return
+			}
+		}
+
+		if err := ctx.Err(); err != nil {
+			yield(bus.KVEntry{}, context.Cause(ctx))
+		}
+	}
+}
+
+// decode reads a session's record. One that is in another's place or can't be read is nobody's.
+func (s *Store) decode(e bus.KVEntry) (Session, bool) {
+	name, ok := subjects.ParseSessionKey(e.Key)
+
+	var there Session
+	if err := json.Unmarshal(e.Value, &there); err != nil || !ok {
+		return Session{}, false
+	}
+
+	there.Tenant, _ = subjects.SplitTenant(name)
+
+	var mine bool
+	there.ID, mine = s.Own(name)
+
+	return there, mine
+}
+
+// read returns a session and its revision.
+func (s *Store) read(ctx context.Context, id string) (Session, uint64, error) {
+	key, err := s.key(id)
+	if err != nil {
+		return Session{}, 0, err
+	}
+
+	e, err := s.kv.Get(ctx, bus.Sessions, key)
+	if err != nil {
+		return Session{}, 0, err
+	}
+
+	there, ours := s.decode(e)
+	if !ours {
+		return Session{}, 0, fmt.Errorf("its record can't be read: %w", bus.ErrCorrupt)
+	}
+
+	return there, e.Revision, nil
+}
+
+func (s *Store) key(id string) (string, error) {
+	name, err := s.Name(id)
+	if err != nil {
+		return "", err
+	}
+
+	return subjects.SessionKey(name)
+}
+
+// change applies a change to what is there until it was stored on top of exactly that.
+func (s *Store) change(ctx context.Context, id string, apply func(there *Session, exists bool) error) (Session, error) {
+	key, err := s.key(id)
+	if err != nil {
+		return Session{}, err
+	}
+
+	unlock, err := s.changing.lock(ctx, key)
+	if err != nil {
+		return Session{}, err
+	}
+	defer unlock()
+
+	for try := 0; ; try++ {
+		there, revision, err := s.read(ctx, id)
+		if err != nil && !errors.Is(err, bus.ErrNotFound) {
+			return there, err
+		}
+
+		made := there.Created
+		if err := apply(&there, revision != 0); err != nil {
+			return there, err
+		}
+
+		if there.Created.IsZero() {
+			there.Created = made
+		}
+
+		there.ID, there.Updated, there.Write = id, time.Now().UTC(), rand.Text()
+		if err := there.check(); err != nil {
+			return there, err
+		}
+
+		err = s.store(ctx, key, there, revision)
+		if err == nil || !again(ctx, err, try) {
+			return there, err
+		}
+	}
+}
+
+// store writes a record at a revision and finds out what became of it where the bus can't say.
+func (s *Store) store(ctx context.Context, key string, there Session, revision uint64) error {
+	value, err := json.Marshal(there)
+	if err != nil {
+		return fmt.Errorf("encode: %w", err)
+	}
+
+	_, err = set(ctx, s.kv, key, value, revision, s.ttl())
+
+	return err
+}
+
+// set stores a value at a revision. While the outcome is unknown it looks whether the value is there. Only when others
+// have changed the key since can it not tell, and then it says so.
+func set(
+	ctx context.Context, kv bus.KV, key string, value []byte, revision uint64, ttl time.Duration,
+) (uint64, error) {
+	stored, err := kv.Set(ctx, bus.Sessions, key, value, revision, ttl)
+
+	for try := 0; errors.Is(err, bus.ErrUnknown) && try < looks; try++ {
+		there, getErr := kv.Get(ctx, bus.Sessions, key)
+
+		switch {
+		case errors.Is(getErr, bus.ErrNotFound) && revision == 0, getErr == nil && there.Revision == revision:
+			return 0, bus.ErrConflict // not stored, or too late: a repetition decides
+		case getErr == nil && bytes.Equal(there.Value, value):
+			return there.Revision, nil
+		case !errors.Is(getErr, bus.ErrUnknown):
+			return 0, err
+		}
+	}
+
+	return stored, err
+}
+
+// looks is how often the outcome of a change is asked for.
+const looks = 10
+
+// again waits a little before another try of a change that met another one, longer with each try, and reports whether
+// there is one.
+func again(ctx context.Context, err error, try int) bool {
+	const step, most = 2 * time.Millisecond, 50
+
+	if !errors.Is(err, bus.ErrConflict) {
+		return false
+	}
+
+	timer := time.NewTimer(mathrand.N(step * time.Duration(min(try+1, most))))
+	defer timer.Stop()
+
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// ttl is how long the bus keeps what belongs to a session: as long as a session lasts that is renewed only ten times
+// within its time to live, in whole seconds.
+func (s *Store) ttl() time.Duration {
+	return (s.cfg.TTL + s.cfg.TTL/renewals + time.Second - 1).Truncate(time.Second)
+}
+
+// note makes a component one that has state in a session.
+func (s *Store) note(ctx context.Context, id, component string) error {
+	_, err := s.change(ctx, id, func(there *Session, exists bool) error {
+		if !exists {
+			there.State, there.Graph, there.Created = Active, DefaultGraph(), time.Now().UTC()
+		}
+
+		if !slices.Contains(there.Components, component) {
+			there.Components = append(there.Components, component)
+		}
+
+		return nil
+	})
+
+	return err
+}

@@ -226,7 +226,9 @@ func fitting(list []string, entry string) string {
 }
 
 func FuzzNote(f *testing.F) {
-	n := note{kind: noteRequest, process: "p", call: "1", seq: 2, timeout: 3, code: "c", header: map[string]string{"a": "b"}, body: "x"}
+	n := note{
+		kind: noteRequest, process: "p", call: "1", seq: 2, timeout: 3, code: "c", header: map[string]string{"a": "b"}, body: "x",
+	}
 	f.Add(string(n.pack()))
 	f.Add("1:v1:1")
 	f.Fuzz(func(t *testing.T, payload string) {

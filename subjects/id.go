@@ -3,6 +3,7 @@ package subjects
 import (
 	"errors"
 	"fmt"
+	"strings"
 )
 
 // MaxID is the greatest length of an id in bytes.
@@ -16,6 +17,32 @@ const ControlLog = "_control"
 
 // FailureLog is the id of the log that holds which attempts at turns failed. There is one in every session.
 const FailureLog = "_failures"
+
+// EventLog is the id of the log that holds the messages that were published in a session. There is one in every session.
+const EventLog = "_events"
+
+// AppSession is the session of what belongs to the application as a whole, such as its [EventLog].
+const AppSession = "_app"
+
+// messageBox is what the mailboxes of messages begin with, which are not those of turns.
+const messageBox = "_msg-"
+
+// MessageBox returns the component whose mailboxes hold the messages sent to a component: not the mailboxes of its
+// turns. A component of more than 59 bytes is an [*InvalidIDError].
+func MessageBox(component string) (string, error) {
+	if !ValidID(component) || len(messageBox)+len(component) > MaxID {
+		return "", &InvalidIDError{What: "component", ID: component}
+	}
+
+	return messageBox + component, nil
+}
+
+// ParseMessageBox is the way back from [MessageBox]; it reports false for any other component.
+func ParseMessageBox(box string) (component string, ok bool) {
+	component, ok = strings.CutPrefix(box, messageBox)
+
+	return component, ok && ValidID(component)
+}
 
 // ErrInvalid is what every error of this package wraps: a name can't be used, and nothing was sent.
 var ErrInvalid = errors.New("invalid name")

@@ -10,6 +10,8 @@ import (
 const (
 	sessionRecords = "_session"
 	affinities     = "_affinity"
+	published      = "_published"
+	subscribers    = "_subscriber"
 	// noTenant stands for the tenant of sessions that have none.
 	noTenant = "_"
 )
@@ -71,6 +73,22 @@ func AffinityKey(session, component string) (string, error) {
 	key, err := StateKey(session, component)
 
 	return affinities + "." + key, err
+}
+
+// PublishedKey returns the key of what is known of a message that is published once in a session:
+// "_published.<session>.<message>".
+func PublishedKey(session, message string) (string, error) {
+	key, err := joined("session", session, "message", message)
+
+	return published + "." + key, err
+}
+
+// SubscriberKey returns the key of how far a named subscriber is in a session's messages:
+// "_subscriber.<session>.<name>".
+func SubscriberKey(session, name string) (string, error) {
+	key, err := joined("session", session, "subscriber", name)
+
+	return subscribers + "." + key, err
 }
 
 func joined(what1, id1, what2, id2 string) (string, error) {

@@ -176,8 +176,8 @@ survives, the durability class, is asked of the server and logged at start; the 
 ## What all promise
 
 The conformance suite (` + "`framework/bus/bustest`" + `) has ` + strconv.Itoa(len(bustest.Promises())) + ` cases, and every
-bus passes all of them. Some run a second time behind injected faults: unknown outcomes, and deliveries that are lost, repeated, late
-or out of order.
+bus passes all of them. Some run a second time behind injected faults: unknown outcomes, and deliveries that are lost,
+repeated, late or out of order.
 ` + promises()
 }
 

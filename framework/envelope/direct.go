@@ -1,0 +1,196 @@
+package envelope
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/woodwork-go/woodwork/framework/bus"
+	"github.com/woodwork-go/woodwork/subjects"
+)
+
+const (
+	reasonExpired   = "expired"
+	reasonExhausted = "retries exhausted"
+)
+
+// Send stores a message in the mailbox of its Target and Session and returns it as it was stored. It returns after the
+// bus stored it in its durability class; the message waits there until a handler of the component takes it. Sending a
+// message again with the same ID is harmless on a bus that knows the letters that wait, and may repeat it on others.
+//
+// It fails with bus.ErrInvalid, bus.ErrTooLarge, [ErrClosed], or the bus's error.
+func (b *Bus) Send(ctx context.Context, m Message) (Message, error) {
+	m, body, err := b.prepare(m)
+	if err == nil {
+		err = b.post(ctx, m, body)
+	}
+
+	if err != nil {
+		b.stats.failed()
+
+		return m, fmt.Errorf("send %.40q to %.64q: %w", m.EventType, m.Target, err)
+	}
+
+	b.stats.published()
+
+	return m, nil
+}
+
+func (b *Bus) post(ctx context.Context, m Message, body []byte) error {
+	box, err := subjects.MessageBox(m.Target)
+	if err != nil {
+		return fmt.Errorf("%w: %w", bus.ErrInvalid, err)
+	}
+
+	l := &bus.Letter{ID: m.ID, Component: box, Session: cmp.Or(m.Session, subjects.AppSession), Body: body}
+
+	for range onceTries {
+		if err = b.bus.Post(ctx, l); err == nil || !passing(err) {
+			return err
+		}
+
+		if wait := pause(ctx, oncePause); wait != nil {
+			return errors.Join(wait, err)
+		}
+	}
+
+	return fmt.Errorf("given up after %d tries: %w", onceTries, err)
+}
+
+// Handle calls handler for the messages that were sent to a component: those of one session one after another in the
+// order they were sent, those of different sessions at the same time, over all processes that handle the component. It
+// returns nil when ctx has ended and the handlers in progress have returned, [ErrClosed] when the bus of messages was
+// closed, or the bus's error.
+//
+// A message whose handler fails is tried again later, while those of its session wait, as [Message].MaxRetries and TTL
+// allow; then, and when it has expired before, it is set aside as a dead letter. One of AtMostOnce is not tried again.
+func (b *Bus) Handle(ctx context.Context, component string, handler Handler) error {
+	box, err := subjects.MessageBox(component)
+	if err != nil {
+		return fmt.Errorf("handle messages: %w: %w", bus.ErrInvalid, err)
+	}
+
+	s := &Subscription{bus: b, done: make(chan struct{})}
+	s.ctx, s.cancel = context.WithCancelCause(ctx)
+
+	err = b.run(s, func() {
+		defer close(s.done)
+		defer b.forget(s)
+
+		s.err = b.bus.Work(s.ctx, box, bus.WorkConfig{Concurrency: b.cfg.Concurrency}, func(ctx context.Context, c bus.Claim) {
+			b.serve(ctx, s.ctx, c, handler)
+		})
+	})
+	if err != nil {
+		s.cancel(nil)
+
+		return fmt.Errorf("handle messages of %s: %w", component, err)
+	}
+
+	b.stats.component(1)
+	defer b.stats.component(-1)
+
+	<-s.done
+	defer s.cancel(nil)
+
+	if s.err == nil && errors.Is(context.Cause(s.ctx), ErrClosed) {
+		return ErrClosed
+	}
+
+	return s.err
+}
+
+// serve works off one mailbox, until it is empty, a message must wait, or the work is to end.
+func (b *Bus) serve(ctx, work context.Context, c bus.Claim, handler Handler) {
+	for {
+		l, err := c.Next(ctx)
+		if err != nil || l == nil {
+			return // what is left is handed out again after the lease
+		}
+
+		wait, done, err := b.deliver(ctx, l, handler)
+		if err != nil {
+			wait, done = b.cfg.Backoff, false // nothing was decided
+		}
+
+		if !done {
+			_ = c.Release(ctx, wait) // else it is handed out again after the lease
+
+			return
+		}
+
+		if c.Done(ctx, l) != nil {
+			return
+		}
+
+		if work.Err() != nil {
+			_ = c.Release(ctx, 0)
+
+			return
+		}
+	}
+}
+
+// deliver handles one letter. It reports whether the letter is done, or after which time it is to be tried again.
+func (b *Bus) deliver(ctx context.Context, l *bus.Letter, handler Handler) (wait time.Duration, done bool, err error) {
+	var m Message
+	if err := json.Unmarshal(l.Body, &m); err != nil {
+		return 0, true, b.buryLetter(ctx, l, err.Error())
+	}
+
+	m.RetryCount = max(l.Deliveries-1, 0)
+
+	if m.Expired(time.Now()) {
+		b.stats.expired(1)
+
+		return 0, true, b.buryLetter(ctx, l, reasonExpired)
+	}
+
+	if m.RetryCount > 0 {
+		b.stats.retried()
+	}
+
+	failure := b.handle(ctx, handler, m)
+
+	switch {
+	case failure == nil:
+		return 0, true, nil
+	case ctx.Err() != nil:
+		return 0, false, context.Cause(ctx) // the claim was lost; another one has the message
+	case m.Mode != AtMostOnce && m.CanRetry(time.Now()):
+		return b.backoff(m.RetryCount), false, nil
+	}
+
+	return 0, true, b.buryLetter(ctx, l, reason(m, failure))
+}
+
+// reason says why a message is set aside.
+func reason(m Message, failure error) string {
+	why := reasonExhausted
+	if m.Expired(time.Now()) {
+		why = reasonExpired
+	}
+
+	return why + ": " + failure.Error()
+}
+
+// handle calls a handler and counts how it went.
+func (b *Bus) handle(ctx context.Context, handler Handler, m Message) error {
+	err := handler(ctx, m)
+	b.stats.handled(time.Since(m.CreatedAt), err)
+
+	return err
+}
+
+// backoff returns how long a message waits before its next try.
+func (b *Bus) backoff(retries int) time.Duration {
+	wait := b.cfg.Backoff
+	for range min(retries, 30) {
+		wait = min(2*wait, b.cfg.BackoffMax)
+	}
+
+	return min(wait, b.cfg.BackoffMax)
+}

@@ -13,6 +13,7 @@ import (
 	"github.com/woodwork-go/woodwork/framework/bus/dial"
 	"github.com/woodwork-go/woodwork/framework/session"
 	"github.com/woodwork-go/woodwork/framework/stream"
+	"github.com/woodwork-go/woodwork/framework/telemetry"
 	"github.com/woodwork-go/woodwork/framework/turn"
 	"github.com/woodwork-go/woodwork/subjects"
 )
@@ -22,6 +23,7 @@ import (
 type Client struct {
 	bus   bus.Bus
 	store *stream.Store
+	trace *telemetry.Tracer
 	log   zerolog.Logger
 	owned bool
 
@@ -32,24 +34,32 @@ type Client struct {
 }
 
 // Connect opens the bus that cfg names and returns a client on it. It returns a [bus.DialError] when the bus can't be
-// opened. Once it is open, lost connections are restored by the bus for ever.
+// opened. Once it is open, lost connections are restored by the bus for ever. A [UsageError] says that Config.Telemetry
+// can't be used.
 func Connect(ctx context.Context, cfg Config) (*Client, error) {
+	tracer, err := telemetry.Open(ctx, cfg.telemetry())
+	if err != nil {
+		return nil, &UsageError{err}
+	}
+
 	b, owned := cfg.Bus, false
 
 	if b == nil {
-		var err error
-
 		b, err = dial.Open(ctx, cfg.URL, dial.Config{NATS: cfg.natsConfig()})
 		if err != nil {
+			tracer.Close(ctx)
+
 			return nil, err //nolint:wrapcheck // a DialError says all there is to say
 		}
 
 		owned = true
 	}
 
+	cfg.Stream.Tracer = tracer
+
 	c := &Client{
 		bus: b, owned: owned, log: cfg.Logger, store: stream.NewStore(b, b.Info(), cfg.Stream),
-		calls: calls{cfg: cfg.callConfig()},
+		trace: tracer.On(b.Info().Kind), calls: calls{cfg: cfg.callConfig()},
 	}
 	c.sessions = session.NewStore(b, c.store, session.Config{TTL: cfg.SessionTTL, Tenant: cfg.Tenant})
 	c.everyone = session.NewStore(b, c.store, session.Config{TTL: cfg.SessionTTL})
@@ -57,11 +67,13 @@ func Connect(ctx context.Context, cfg Config) (*Client, error) {
 	return c, nil
 }
 
-// Close flushes what was sent and closes the bus, unless it was given to Connect open. It is idempotent.
+// Close flushes what was sent, exports the last traces and closes the bus, unless it was given to Connect open. It is
+// idempotent.
 func (c *Client) Close(ctx context.Context) error {
 	c.calls.close()
 	c.directory.close()
 	c.store.Close()
+	c.trace.Close(ctx)
 
 	if !c.owned {
 		return nil
@@ -76,6 +88,9 @@ func (c *Client) Close(ctx context.Context) error {
 
 // Info says which bus the client uses and what it promises.
 func (c *Client) Info() bus.Info { return c.bus.Info() }
+
+// Tracer makes the spans of an edge; nil when tracing is off, which works.
+func (c *Client) Tracer() *telemetry.Tracer { return c.trace }
 
 // Log is the process's logger.
 func (c *Client) Log() zerolog.Logger { return c.log }
@@ -93,7 +108,7 @@ type Post struct {
 	From string
 	// Type of the input's chunks. Defaults to text.
 	Type bus.DataType
-	// Trace is the W3C trace context to go with the turn. Defaults to none.
+	// Trace is the W3C trace context that the turn goes on from. Defaults to that of the context.
 	Trace map[string]string
 	// Policy says what becomes of the session's earlier turns. Defaults to Queue.
 	Policy PostPolicy
@@ -123,7 +138,7 @@ func (c *Client) Post(ctx context.Context, p Post, data []byte) (Ref, error) {
 		return Ref{}, fmt.Errorf("post turn: %w", err)
 	}
 
-	mark, err := c.prepare(ctx, p, fresh, data)
+	mark, err := c.prepare(ctx, &p, fresh, data)
 	if err != nil {
 		return Ref{}, fmt.Errorf("post turn: %w", err)
 	}
@@ -132,14 +147,16 @@ func (c *Client) Post(ctx context.Context, p Post, data []byte) (Ref, error) {
 }
 
 // prepare stores the input and returns the turn's place in the session's control log. It does both at once, unless the
-// turn interrupts others: they are cancelled when its input is there.
-func (c *Client) prepare(ctx context.Context, p Post, fresh bool, data []byte) (uint64, error) {
+// turn interrupts others: they are cancelled when its input is there. The turn goes on from the input's span.
+func (c *Client) prepare(ctx context.Context, p *Post, fresh bool, data []byte) (uint64, error) {
+	known := *p
+
 	if p.Policy == Interrupt {
 		if err := c.writeInput(ctx, p, fresh, data); err != nil {
 			return 0, err
 		}
 
-		return c.mark(ctx, p)
+		return c.mark(ctx, known)
 	}
 
 	var mark uint64
@@ -147,7 +164,7 @@ func (c *Client) prepare(ctx context.Context, p Post, fresh bool, data []byte) (
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return c.writeInput(ctx, p, fresh, data) })
 	group.Go(func() (err error) {
-		mark, err = c.mark(ctx, p)
+		mark, err = c.mark(ctx, known)
 
 		return err
 	})
@@ -157,7 +174,7 @@ func (c *Client) prepare(ctx context.Context, p Post, fresh bool, data []byte) (
 }
 
 // writeInput stores the whole input. An input that an earlier call with the same ID has completed is kept.
-func (c *Client) writeInput(ctx context.Context, p Post, fresh bool, data []byte) error {
+func (c *Client) writeInput(ctx context.Context, p *Post, fresh bool, data []byte) error {
 	var ended *stream.EndedError
 
 	w, err := c.openInput(ctx, p, fresh, nil) // all of it is stored at once, however late the turn runs
@@ -194,7 +211,7 @@ func (c *Client) Open(ctx context.Context, p Post) (*stream.Writer, Ref, error) 
 		return nil, Ref{}, fmt.Errorf("open turn: %w", err)
 	}
 
-	w, err := c.openInput(ctx, p, fresh, []string{p.Component})
+	w, err := c.openInput(ctx, &p, fresh, []string{p.Component})
 	if err != nil {
 		return nil, Ref{}, fmt.Errorf("open turn: %w", err)
 	}
@@ -260,7 +277,8 @@ func (c *Client) Session(session, component string) *Session {
 	return &Session{ID: session, state: c.sessions.State(session, component)}
 }
 
-func (c *Client) openInput(ctx context.Context, p Post, fresh bool, readers []string) (*stream.Writer, error) {
+// openInput opens the input's writer, and makes its trace context that of the post.
+func (c *Client) openInput(ctx context.Context, p *Post, fresh bool, readers []string) (*stream.Writer, error) {
 	w, err := c.store.OpenWriter(ctx, stream.WriterConfig{
 		Session: p.Session,
 		Info: stream.Info{
@@ -271,6 +289,8 @@ func (c *Client) openInput(ctx context.Context, p Post, fresh bool, readers []st
 	if err != nil {
 		return nil, fmt.Errorf("open input: %w", err)
 	}
+
+	p.Trace = w.Trace()
 
 	return w, nil
 }

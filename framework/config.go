@@ -1,6 +1,7 @@
 package framework
 
 import (
+	"cmp"
 	"net"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 	"github.com/woodwork-go/woodwork/framework/bus/natsbus"
 	"github.com/woodwork-go/woodwork/framework/call"
 	"github.com/woodwork-go/woodwork/framework/stream"
+	"github.com/woodwork-go/woodwork/framework/telemetry"
 )
 
 // Config says which bus a process uses and how it runs. The zero value works: it is a bus at
@@ -69,10 +71,22 @@ type Config struct {
 	// Drain is how long running turns may go on after the process was told to end; then other instances take them.
 	// Defaults to 20 s; -1 hands them over at once.
 	Drain time.Duration
+	// Telemetry says whether traces are exported. What of it is not set follows from the other fields. Defaults to off.
+	Telemetry telemetry.Config
 	// Logger of the process. Defaults to none.
 	Logger zerolog.Logger
 	// Name tells this process from others on the broker, for operators. Defaults to the service's name.
 	Name string
+}
+
+// telemetry completes the settings of traces.
+func (c *Config) telemetry() telemetry.Config {
+	t := c.Telemetry
+	t.Service, t.Namespace = cmp.Or(t.Service, c.Name), cmp.Or(t.Namespace, c.App)
+	t.Version, t.Instance = cmp.Or(t.Version, Version()), cmp.Or(t.Instance, instance())
+	t.Logger = c.Logger
+
+	return t
 }
 
 func (c *Config) natsConfig() natsbus.Config {

@@ -13,6 +13,7 @@ import (
 	"github.com/rs/zerolog"
 	"golang.org/x/term"
 
+	"github.com/woodwork-go/woodwork/framework/telemetry"
 	"github.com/woodwork-go/woodwork/subjects"
 )
 
@@ -212,6 +213,10 @@ func (o *Options) complete(env func(string) string, stderr io.Writer) error {
 	out, err := logWriter(o.logFormat, stderr)
 	if err != nil {
 		return err
+	}
+
+	if o.Config.Telemetry, err = telemetry.FromEnv(env); err != nil {
+		return fmt.Errorf("traces: %w", err)
 	}
 
 	o.Config.Logger = zerolog.New(out).Level(level).With().Timestamp().Logger()

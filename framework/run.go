@@ -145,7 +145,7 @@ func newWorker(s Service, cfg Config, c *Client) *turn.Worker {
 	return turn.NewWorker(c.bus, c.store, turn.Config{
 		Component: s.Name, To: s.To, Policy: s.OnCrash, Type: s.Type, Concurrency: s.Concurrency,
 		MaxAttempts: s.MaxAttempts, MaxDeaths: s.MaxDeaths, MaxDuration: s.MaxDuration, Idle: s.Idle,
-		Drain: cfg.Drain, Instance: instance(), Logger: cfg.Logger,
+		Drain: cfg.Drain, Instance: instance(), Tracer: c.trace, Logger: cfg.Logger,
 	})
 }
 

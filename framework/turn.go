@@ -7,6 +7,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/woodwork-go/woodwork/framework/stream"
+	"github.com/woodwork-go/woodwork/framework/telemetry"
 	"github.com/woodwork-go/woodwork/framework/turn"
 )
 
@@ -56,11 +57,13 @@ func newTurn(ctx context.Context, c *Client, component string, a *turn.Attempt) 
 		return nil, fmt.Errorf("read what an earlier attempt wrote: %w", err)
 	}
 
+	log := telemetry.Logger(ctx, c.log)
+
 	return &Turn{
 		ID: a.Record.ID, Root: a.Record.Root, Component: component, Attempt: a.Output.Attempt(),
 		Input: a.Input, Output: a.Output, Partial: partial,
 		Session: &Session{ID: a.Record.Session, state: c.everyone.State(a.Record.Session, component)},
-		Log: c.log.With().Str("session", a.Record.Session).Str("turn", a.Record.ID).
+		Log: log.With().Str("session", a.Record.Session).Str("turn", a.Record.ID).
 			Int("attempt", a.Output.Attempt()).Logger(),
 		attempt: a, client: c,
 	}, nil

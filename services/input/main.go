@@ -37,7 +37,7 @@ func serve(ctx context.Context, c *framework.Client, s *settings) error {
 
 	//nolint:wrapcheck // it says what it was doing
 	return web.Serve(ctx, listener, c, web.Config{
-		To: s.target(), EventsURL: s.eventsURL, Origin: s.origin, MaxBody: s.maxBody,
+		To: s.target(), EventsURL: s.eventsURL, Origin: s.origin, MaxBody: s.maxBody, Tracer: c.Tracer(),
 	})
 }
 

@@ -37,7 +37,9 @@ func serve(ctx context.Context, c *framework.Client, s *settings) error {
 		return err //nolint:wrapcheck // it says what to do
 	}
 
-	return web.Serve(ctx, listener, c, web.Config{Origin: s.origin, Heartbeat: s.heartbeat}) //nolint:wrapcheck // as above
+	return web.Serve(ctx, listener, c, web.Config{ //nolint:wrapcheck // as above
+		Origin: s.origin, Heartbeat: s.heartbeat, Tracer: c.Tracer(),
+	})
 }
 
 // show prints a session's answers until ctx ends, from where an earlier run with the same reader's name stopped.

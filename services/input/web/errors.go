@@ -23,14 +23,16 @@ func errEmpty() error {
 	return &statusError{http.StatusBadRequest, "the prompt is empty; send it as the request's body"}
 }
 
-// writeError answers with the status that fits err.
-func writeError(w http.ResponseWriter, err error) {
+// writeError answers with the status that fits err, and returns it.
+func writeError(w http.ResponseWriter, err error) int {
 	status, message := explain(err)
 	if status == http.StatusServiceUnavailable {
 		w.Header().Set("Retry-After", "1")
 	}
 
 	edge.WriteError(w, status, message)
+
+	return status
 }
 
 func explain(err error) (int, string) {

@@ -13,6 +13,7 @@ import (
 	"github.com/woodwork-go/woodwork/framework"
 	"github.com/woodwork-go/woodwork/framework/bus"
 	"github.com/woodwork-go/woodwork/framework/stream"
+	"github.com/woodwork-go/woodwork/framework/telemetry"
 	"github.com/woodwork-go/woodwork/services/internal/edge"
 	"github.com/woodwork-go/woodwork/subjects"
 )
@@ -41,6 +42,9 @@ type Config struct {
 	StoreTimeout time.Duration
 	// Drain is how long requests in progress may go on when the server ends. Defaults to 10 s.
 	Drain time.Duration
+	// Tracer makes a span for each prompt, from which its turn goes on. Defaults to none: turns go on from the request's
+	// own trace context.
+	Tracer *telemetry.Tracer
 }
 
 func (c Config) withDefaults() Config {
@@ -100,22 +104,28 @@ type accepted struct {
 }
 
 func (h *handler) post(w http.ResponseWriter, r *http.Request) {
-	ref, err := h.take(w, r)
+	ctx, span := h.cfg.Tracer.Request(r)
+	defer span.End()
+
+	ref, err := h.take(w, r.WithContext(ctx), span)
 	if err != nil {
-		writeError(w, err)
+		span.Answered(writeError(w, err))
 
 		return
 	}
 
+	span.Answered(http.StatusAccepted)
 	edge.WriteJSON(w, http.StatusAccepted, accepted{Ref: ref, Events: h.events(r.PathValue("session"), ref.Turn)})
 }
 
 // take posts the request's body as a turn.
-func (h *handler) take(w http.ResponseWriter, r *http.Request) (framework.Ref, error) {
+func (h *handler) take(w http.ResponseWriter, r *http.Request, span *telemetry.Span) (framework.Ref, error) {
 	p, err := h.describe(r)
 	if err != nil {
 		return framework.Ref{}, err
 	}
+
+	p.Trace = span.Trace(p.Trace)
 
 	if r.ContentLength > h.cfg.MaxBody {
 		return framework.Ref{}, h.tooLong()

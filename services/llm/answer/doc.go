@@ -21,5 +21,5 @@
 //
 // File map: settings.go what can be set; choose.go from settings to models; fallback.go
 // whom to ask, and who is next; keys.go where keys come from; handler.go one
-// turn; reply.go its answer on the way to the output; history.go what a session remembers.
+// turn; reply.go its answer on the way to the output; history.go what a session remembers; trace.go spans.
 package answer

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/rs/zerolog"
-
 	"github.com/woodwork-go/woodwork/framework"
 	"github.com/woodwork-go/woodwork/framework/breaker"
 	"github.com/woodwork-go/woodwork/framework/bus"
@@ -35,17 +33,17 @@ func (s *Settings) Breakers() []breaker.Status {
 }
 
 // patient returns the backend's model as it is asked: again after a passing failure, and only while its breaker allows.
-func (s *Settings) patient(log *zerolog.Logger, b backend) provider.Model {
+func (s *Settings) patient(turn *framework.Turn, b backend) provider.Model {
 	retry := s.Retry
 	retry.OnRetry = func(err error, wait time.Duration) {
-		log.Warn().Err(err).Dur("wait", wait).Msg("the model failed, asking again")
+		turn.Log.Warn().Err(err).Dur("wait", wait).Msg("the model failed, asking again")
 	}
 
 	if retry.Attempts == 0 && len(s.backends) > 1 {
 		retry.Attempts = 2
 	}
 
-	return provider.WithRetry(provider.WithBreaker(b.model, b.breaker), retry)
+	return provider.WithRetry(provider.WithBreaker(&traced{Model: b.model, session: turn.Session.ID}, b.breaker), retry)
 }
 
 // handOver decides what follows when the first model was asked and returned err, and reports whether the fallback is to

@@ -90,7 +90,7 @@ func (s *Settings) ask(
 	ctx context.Context, turn *framework.Turn, b backend, req provider.Request, kept beginning,
 ) (string, error) {
 	r := reply{turn: turn, kept: kept, asked: time.Now()}
-	res, err := r.ask(ctx, s.patient(&turn.Log, b), req)
+	res, err := r.ask(ctx, s.patient(turn, b), req)
 
 	describe(turn, res)
 

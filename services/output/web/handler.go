@@ -10,6 +10,7 @@ import (
 
 	"github.com/woodwork-go/woodwork/framework/bus"
 	"github.com/woodwork-go/woodwork/framework/stream"
+	"github.com/woodwork-go/woodwork/framework/telemetry"
 	"github.com/woodwork-go/woodwork/services/internal/edge"
 	"github.com/woodwork-go/woodwork/subjects"
 )
@@ -30,6 +31,8 @@ type Config struct {
 	Retry time.Duration
 	// WriteTimeout is how long a client may take no bytes before its connection is closed. Defaults to 30 s.
 	WriteTimeout time.Duration
+	// Tracer makes a span for each response, to which the spans of the streams that it shows link. Defaults to none.
+	Tracer *telemetry.Tracer
 }
 
 func (c Config) withDefaults() Config {
@@ -84,8 +87,14 @@ type handler struct {
 }
 
 func (h *handler) events(w http.ResponseWriter, r *http.Request) {
+	ctx, span := h.cfg.Tracer.Request(r)
+	defer span.End()
+
+	r = r.WithContext(ctx)
+
 	follow, err := wanted(r)
 	if err != nil {
+		span.Answered(http.StatusBadRequest)
 		edge.WriteError(w, http.StatusBadRequest, err.Error())
 
 		return
@@ -101,11 +110,12 @@ func (h *handler) events(w http.ResponseWriter, r *http.Request) {
 
 	follower, err := h.src.Follow(r.Context(), c.follow)
 	if err != nil {
-		writeError(w, err)
+		span.Answered(writeError(w, err))
 
 		return
 	}
 
+	span.Answered(http.StatusOK)
 	setHeader(w.Header())
 
 	if r.Method == http.MethodHead {
@@ -150,14 +160,21 @@ func setHeader(head http.Header) {
 	head.Set("X-Accel-Buffering", "no")
 }
 
-func writeError(w http.ResponseWriter, err error) {
+// writeError answers with the status that fits err, and returns it.
+func writeError(w http.ResponseWriter, err error) int {
 	switch {
 	case errors.Is(err, stream.ErrExpired):
 		edge.WriteError(w, http.StatusGone, "the place after this id is not stored any more; read from the beginning")
+
+		return http.StatusGone
 	case errors.Is(err, bus.ErrInvalid), errors.Is(err, subjects.ErrInvalid):
 		edge.WriteError(w, http.StatusBadRequest, err.Error())
+
+		return http.StatusBadRequest
 	default:
 		w.Header().Set("Retry-After", "1")
 		edge.WriteError(w, http.StatusServiceUnavailable, "the session can't be read at the moment: "+err.Error())
+
+		return http.StatusServiceUnavailable
 	}
 }

@@ -78,8 +78,8 @@ func inwardImport(f *File, importPath string) string {
 		return "subjects needs the standard library only"
 	case f.under("framework", "embedded") && (within(importPath, module+"/services") || within(importPath, module+"/cmd")):
 		return "a library knows no program"
-	case f.under("framework/bus") && !f.under(append(adapters(), "framework/bus/dial", "framework/bus/bustest")...) && !f.test() &&
-		within(importPath, module):
+	case f.under("framework/bus") && !f.test() && within(importPath, module) &&
+		!f.under(append(adapters(), "framework/bus/dial", "framework/bus/bustest", "framework/bus/internal")...):
 		return "the port depends on nothing of this repository"
 	case f.under("services") && !f.test() && within(importPath, module+"/embedded"):
 		return "a service uses the broker that is there"

@@ -35,7 +35,7 @@ func (m *Member) beat(ctx context.Context) error {
 	}
 
 	for {
-		revision, err := m.kv.Set(ctx, bus.Registry, m.key, value, m.revision, m.cfg.TTL)
+		revision, err := m.kv.Set(ctx, bus.Registry, m.key, value, m.revision, m.ttl())
 		if err == nil {
 			m.accept(revision)
 
@@ -80,6 +80,12 @@ func (m *Member) reclaim(ctx context.Context) error {
 	}
 
 	holder, err := decode(there)
+	if err == nil && holder.State == Terminated { // nobody needs it any longer
+		m.revision = there.Revision
+
+		return nil
+	}
+
 	if err != nil || holder.Run != m.self.Run { // who wrote something unreadable has the key all the same
 		return &TakenError{Holder: holder, revision: there.Revision}
 	}

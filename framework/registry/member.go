@@ -137,8 +137,8 @@ func (m *Member) Listed() bool {
 // farewellTimeout bounds the last words of a member.
 const farewellTimeout = 2 * time.Second
 
-// Run registers the instance and keeps its entry until ctx ends; then it removes the entry, but that of a failed
-// instance stays until it expires. While the bus doesn't answer it keeps trying, and whatever became of the entry
+// Run registers the instance and keeps its entry until ctx ends; then it says goodbye, which ends the entry for
+// everybody, but that of a failed instance stays until it expires. While the bus doesn't answer it keeps trying, and whatever became of the entry
 // meanwhile, it is there again one heartbeat after the bus is. It returns nil at the end, and a [*TakenError] when another
 // process has the id.
 func (m *Member) Run(ctx context.Context) error {
@@ -219,11 +219,17 @@ func (m *Member) leave(ctx context.Context) error {
 		return nil
 	}
 
-	if err := errors.Join(m.Become(Terminated, ""), m.beat(ctx)); err != nil {
-		return err
+	return errors.Join(m.Become(Terminated, ""), m.beat(ctx))
+}
+
+// ttl is how long the next entry lasts. A goodbye is not deleted at once: a watch may skip what was replaced soon, and
+// would take the end of an entry without a goodbye for a failure.
+func (m *Member) ttl() time.Duration {
+	if m.Instance().State == Terminated {
+		return time.Second
 	}
 
-	return m.kv.Delete(ctx, bus.Registry, m.key, m.revision)
+	return m.cfg.TTL
 }
 
 // encode returns the next heartbeat.

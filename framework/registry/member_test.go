@@ -35,13 +35,15 @@ func TestAnInstanceIsSeenFromJoiningToLeaving(t *testing.T) {
 
 		m.leave()
 
-		if before, _ := until(t, events, Left, "a"); len(before) != 1 || before[0].Instance.State != Terminated {
-			t.Errorf("before it left: %+v", before)
+		if before, e := until(t, events, Left, "a"); len(before) != 0 || e.Instance.State != Terminated {
+			t.Errorf("before it left as %+v: %+v", e.Instance, before)
 		}
 
 		if err := <-m.over; err != nil {
 			t.Errorf("the member ended with %v", err)
 		}
+
+		<-time.After(time.Second) // of the bubble
 
 		if _, err := kv.Get(t.Context(), bus.Registry, "llm.a"); !errors.Is(err, bus.ErrNotFound) {
 			t.Errorf("its key after it left: %v", err)

@@ -53,6 +53,10 @@ func (v *view) apply(e bus.KVEvent, now time.Time) ([]Event, error) {
 
 func (v *view) set(key string, i Instance, now time.Time) []Event {
 	before, there := v.known[key]
+	if i.State == Terminated {
+		return v.goodbye(key, i, there)
+	}
+
 	v.known[key] = known{instance: i, heard: now}
 
 	switch {
@@ -67,6 +71,17 @@ func (v *view) set(key string, i Instance, now time.Time) []Event {
 	default:
 		return []Event{{Kind: Changed, Instance: i}}
 	}
+}
+
+// goodbye ends an instance that says it has ended; its entry stays a little longer, so that every watch sees it.
+func (v *view) goodbye(key string, i Instance, there bool) []Event {
+	if !there {
+		return nil
+	}
+
+	delete(v.known, key)
+
+	return []Event{{Kind: Left, Instance: i}}
 }
 
 func (v *view) gone(key string) []Event {

@@ -70,6 +70,10 @@ func (w *world) believe(t *rapid.T, e Event) {
 
 func (w *world) set(t *rapid.T, key string, i Instance) {
 	w.there[key] = i
+	if i.State == Terminated {
+		delete(w.there, key)
+	}
+
 	w.see(t, bus.KVEvent{Kind: bus.KVSet, Entry: entry(key, i)})
 }
 

@@ -19,20 +19,26 @@ type budget struct {
 	stale    int // reads answered from the past
 	unknown  int // appends and removals whose outcome the sender isn't told
 	expiries int // leases that pass while their holder goes on
+	forgets  int // removals from the register that a server forgets
+	sweeps   int // looks for mailboxes left behind; one that is needed comes beside
 }
 
 func (b budget) String() string {
-	return fmt.Sprintf("crashes=%d,stale=%d,unknown=%d,expiries=%d", b.crashes, b.stale, b.unknown, b.expiries)
+	return fmt.Sprintf("crashes=%d,stale=%d,unknown=%d,expiries=%d,forgets=%d,sweeps=%d",
+		b.crashes, b.stale, b.unknown, b.expiries, b.forgets, b.sweeps)
 }
 
 // scenario is who is there.
 type scenario struct {
+	posted  []string // letters that are there already
 	posters [][]string
-	workers int
+	workers int  // at least one, beside what looks for mailboxes left behind
 	pass    bool // workers pass the mailbox on after each letter
 	budget  budget
 	// mutate changes what a process asks for, to see that the exploration finds out. nil changes nothing.
 	mutate func(request) request
+	// weakRevive changes what looking for mailboxes left behind asks for.
+	weakRevive func(request) request
 }
 
 // run is one execution, steered by a list of choices.
@@ -44,10 +50,20 @@ type run struct {
 	procs []*process
 	left  budget
 	hash  *maphash.Hash
+	// stuck counts the steps since the register said that a worker was called although nobody will be. A poster tries
+	// for ever then, until what looks for mailboxes left behind gets its turn.
+	stuck int
 }
 
 func (s scenario) begin(ctx context.Context, h *maphash.Hash) *run {
 	r := &run{scenario: s, ctx: ctx, m: newModel(), left: s.budget, hash: h}
+	r.m.exclusive = s.budget.crashes+s.budget.expiries == 0
+
+	for _, id := range s.posted {
+		_ = mailboxOf(r.m.apply).Post(ctx, &bus.Letter{ID: id}) // nothing is in its way
+		r.m.acked[id] = true
+	}
+
 	r.m.keepPast = s.budget.stale > 0
 
 	for _, letters := range s.posters {
@@ -57,6 +73,8 @@ func (s scenario) begin(ctx context.Context, h *maphash.Hash) *run {
 	for n := range s.workers {
 		r.procs = append(r.procs, worker(ctx, r, len(s.posters)+n))
 	}
+
+	r.procs = append(r.procs, reviver(ctx, r))
 
 	return r
 }
@@ -87,18 +105,22 @@ const (
 	land         // a delayed operation happens
 	expireOrphan // the lease of a dead holder passes
 	expireLive   // the lease of a holder that goes on passes
+	forget       // a server that is killed brings back what was removed
 )
+
+// patience is how many steps a mailbox stays stuck before only what looks for such ones goes on.
+const patience = 6
 
 // choices lists all that can happen next.
 func (r *run) choices() []choice {
 	all := make([]choice, 0, 16) //nolint:mnd // enough for most
 
-	for n, p := range r.procs {
-		if p.over {
-			continue
-		}
+	if r.stuck > patience {
+		return append(all, choice{kind: stepNormally, n: len(r.procs) - 1})
+	}
 
-		if _, ok := r.m.deliverable(); p.req.kind != opTake || ok {
+	for n, p := range r.procs {
+		if !p.over && r.ready(p.req) {
 			all = r.steps(all, n, p.req)
 		}
 	}
@@ -117,7 +139,31 @@ func (r *run) choices() []choice {
 		}
 	}
 
+	if r.left.forgets > 0 {
+		for _, e := range r.m.forgotten() {
+			all = append(all, choice{kind: forget, n: int(e.Seq)})
+		}
+	}
+
+	if len(all) == 0 && r.m.stuck() { // it would be looked at again and again
+		all = append(all, choice{kind: stepNormally, n: len(r.procs) - 1})
+	}
+
 	return all
+}
+
+// ready reports whether an operation can happen now.
+func (r *run) ready(req request) bool {
+	switch req.kind {
+	case opTake:
+		_, ok := r.m.deliverable()
+
+		return ok
+	case opFloor:
+		return r.left.sweeps > 0
+	default:
+		return true
+	}
 }
 
 // steps lists what can become of a process's next operation.
@@ -134,7 +180,7 @@ func (r *run) steps(all []choice, n int, req request) []choice {
 		all = append(all, choice{kind: loseRequest, n: n}, choice{kind: delayRequest, n: n})
 	}
 
-	if r.left.crashes > 0 && req.kind != opTake {
+	if r.left.crashes > 0 && req.kind != opTake && n < len(r.procs)-1 {
 		all = append(all, choice{kind: crashBefore, n: n})
 	}
 
@@ -142,8 +188,22 @@ func (r *run) steps(all []choice, n int, req request) []choice {
 }
 
 func (r *run) apply(c choice) {
+	defer func() {
+		r.stuck++
+		if !r.m.stuck() {
+			r.stuck = 0
+		}
+	}()
+
 	switch c.kind {
+	case forget:
+		r.left.forgets--
+		r.m.restore(uint64(c.n))
 	case stepNormally:
+		if r.procs[c.n].req.kind == opFloor {
+			r.left.sweeps = max(0, r.left.sweeps-1)
+		}
+
 		r.told(c.n, r.carryOut(c.n, r.procs[c.n].req))
 	case answerStale:
 		r.left.stale--
@@ -181,6 +241,8 @@ func (r *run) describe(c choice) string {
 		return fmt.Sprintf("the lease of %d passes", c.n)
 	case expireLive:
 		return fmt.Sprintf("the lease of %d passes while its holder goes on", c.n)
+	case forget:
+		return fmt.Sprintf("the removal of %d is forgotten", c.n)
 	default:
 	}
 
@@ -224,20 +286,23 @@ func (r *run) digest() uint64 {
 		}
 	}
 
-	var states [8]uint64
+	var states [16]uint64
 
 	for n, p := range r.procs {
-		if n < len(r.posters) {
+		switch {
+		case n == len(r.procs)-1: // looks for mailboxes left behind
+			states[len(states)-1] = p.state()
+		case n < len(r.posters):
 			states[n] = p.state()
-		} else {
+		default:
 			states[len(r.posters)+ranks[n]] = p.state()
 		}
 	}
 
 	r.hash.Reset()
 	put(r.hash, states[:]...)
-	put(r.hash, maphash.Comparable(r.hash.Seed(), r.left))
-	r.m.digest(r.hash, ranks, r.left.stale > 0)
+	put(r.hash, maphash.Comparable(r.hash.Seed(), r.left), uint64(r.stuck))
+	r.m.digest(r.hash, ranks, r.left.stale > 0, r.left.forgets > 0)
 
 	return r.hash.Sum64()
 }
@@ -349,6 +414,8 @@ func (r request) String() string {
 		return "finish " + r.id
 	case opTake:
 		return "take"
+	case opFloor:
+		return "learn what is acknowledged"
 	default:
 		return fmt.Sprintf("acknowledge %d", r.seq)
 	}
@@ -402,6 +469,68 @@ func TestExplore(t *testing.T) {
 			})
 		}
 	}
+}
+
+// TestExploreThree explores what needs a third letter, or what looks for mailboxes left behind: a lease that passes while
+// its holder goes on and passes the mailbox on, removals that a server forgets, and looks at any moment. By default it
+// takes those that end within seconds; WOODWORK_EXPLORE=deep takes those in which a worker also crashes, or a read is
+// answered from the past, and WOODWORK_EXPLORE=two one with two crashes.
+func TestExploreThree(t *testing.T) {
+	t.Parallel()
+
+	three, last := []string{"a", "b", "c"}, [][]string{{"b"}}
+	scenarios := []scenario{
+		{posted: three, workers: 2, pass: true, budget: budget{expiries: 1}},
+		{posted: three[:1], posters: last, workers: 2, budget: budget{forgets: 1}},
+	}
+
+	switch os.Getenv("WOODWORK_EXPLORE") {
+	case "deep":
+		scenarios = []scenario{
+			{posted: three, workers: 2, pass: true, budget: budget{crashes: 1, expiries: 1}},
+			{posted: three[:1], posters: last, workers: 2, budget: budget{stale: 1, sweeps: 1}},
+		}
+	case "two":
+		scenarios = []scenario{{posted: three, workers: 2, pass: true, budget: budget{crashes: 2, expiries: 1}}}
+	}
+
+	for _, s := range scenarios {
+		t.Run(fmt.Sprintf("%d+%d,%s", len(s.posted), len(s.posters), s.budget), func(t *testing.T) {
+			t.Parallel()
+
+			x := &explorer{visited: map[uint64]struct{}{}}
+
+			if broken, path := x.explore(t.Context(), s); broken != "" {
+				t.Fatalf("%s:\n%s", broken, s.explain(t.Context(), path))
+			}
+
+			t.Logf("%d states, %d runs, %d of them to the end, of at most %d steps", len(x.visited), x.runs, x.ends, x.longest)
+		})
+	}
+}
+
+// TestExploreFindsWeakRevive lets what looks for mailboxes left behind call a worker without looking.
+func TestExploreFindsWeakRevive(t *testing.T) {
+	t.Parallel()
+
+	s := scenario{
+		posted: []string{"a"}, posters: [][]string{{"b"}}, workers: 2, budget: budget{stale: 1, sweeps: 1},
+		weakRevive: func(r request) request {
+			if r.kind == opAppend {
+				r.on = Condition{} // on a log that is always empty
+			}
+
+			return r
+		},
+	}
+	x := &explorer{visited: map[uint64]struct{}{}}
+
+	broken, path := x.explore(t.Context(), s)
+	if !strings.Contains(broken, "two workers were called") {
+		t.Fatalf("found %q after %d states", broken, len(x.visited))
+	}
+
+	t.Logf("%s after %d states:\n%s", broken, len(x.visited), s.explain(t.Context(), path))
 }
 
 // TestExploreFinds weakens the protocol in one place each and expects the exploration to find out.

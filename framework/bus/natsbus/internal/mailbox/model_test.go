@@ -1,6 +1,7 @@
 package mailbox
 
 import (
+	"cmp"
 	"hash/maphash"
 	"slices"
 
@@ -13,6 +14,8 @@ type model struct {
 	seq  uint64
 	logs [3][]Entry // Inbox and Register
 	past []snapshot // earlier states of the logs, for stale reads
+	// removed are the entries that were removed from the register.
+	removed []Entry
 	// keepPast says that there may be stale reads.
 	keepPast bool
 	seen     map[uint64]*delivery
@@ -23,7 +26,9 @@ type model struct {
 	flying []request
 	// overlaps counts moments in which two workers were at work in the session at once; the fence makes them harmless.
 	overlaps int
-	broken   string // the first invariant that broke
+	// exclusive says that nothing excuses an overlap: no worker dies and no lease passes.
+	exclusive bool
+	broken    string // the first invariant that broke
 }
 
 type snapshot [3][]Entry
@@ -57,6 +62,12 @@ func (m *model) apply(r request) response {
 	case opDelete:
 		m.remember()
 
+		for _, e := range m.logs[Register] {
+			if e.Seq == r.seq {
+				m.removed = append(m.removed, e)
+			}
+		}
+
 		for _, log := range []Log{Inbox, Register} {
 			m.logs[log] = slices.DeleteFunc(slices.Clone(m.logs[log]), func(e Entry) bool { return e.Seq == r.seq })
 		}
@@ -68,6 +79,8 @@ func (m *model) apply(r request) response {
 		return m.start(r)
 	case opFinish:
 		return m.finish(r)
+	case opFloor:
+		return response{entry: Entry{Seq: m.floor()}}
 	case opTake, opAck:
 	}
 
@@ -118,6 +131,10 @@ func (m *model) start(r request) response {
 
 	if o.attempt > 0 {
 		m.overlaps++
+
+		if m.exclusive {
+			m.fail("two workers were called to " + r.id)
+		}
 	}
 
 	o.attempt++
@@ -189,6 +206,41 @@ func (m *model) deliverable() (Entry, bool) {
 	return Entry{}, false
 }
 
+// floor returns up to which sequence all of the register is acknowledged or gone.
+func (m *model) floor() uint64 {
+	for _, e := range m.logs[Register] {
+		if d := m.seen[e.Seq]; d == nil || d.holder != settled {
+			return e.Seq - 1
+		}
+	}
+
+	return m.seq
+}
+
+// stuck reports whether the register says that a worker was called although nobody will be.
+func (m *model) stuck() bool {
+	e := last(m.logs[Register])
+
+	return e.Scheduled && e.Seq <= m.floor()
+}
+
+// forgotten returns what a server that is killed may bring back: what was removed of the register and acknowledged.
+func (m *model) forgotten() []Entry {
+	return slices.DeleteFunc(slices.Clone(m.removed), func(e Entry) bool {
+		d := m.seen[e.Seq]
+
+		return d == nil || d.holder != settled
+	})
+}
+
+// restore brings a removed entry back.
+func (m *model) restore(seq uint64) {
+	i := slices.IndexFunc(m.removed, func(e Entry) bool { return e.Seq == seq })
+	m.logs[Register] = append(slices.Clip(m.logs[Register]), m.removed[i])
+	slices.SortFunc(m.logs[Register], func(a, b Entry) int { return cmp.Compare(a.Seq, b.Seq) })
+	m.removed = slices.Delete(m.removed, i, i+1)
+}
+
 const (
 	waiting = -1
 	settled = -2
@@ -238,7 +290,7 @@ func (m *model) atRest() {
 }
 
 // digest adds all of the model that can influence what follows.
-func (m *model) digest(h *maphash.Hash, ranks []int, withPast bool) {
+func (m *model) digest(h *maphash.Hash, ranks []int, withPast, withRemoved bool) {
 	put(h, m.seq)
 	digestLogs(h, m.logs)
 
@@ -267,6 +319,10 @@ func (m *model) digest(h *maphash.Hash, ranks []int, withPast bool) {
 		}
 
 		put(h, flag(m.acked[id]))
+	}
+
+	if withRemoved {
+		digestLogs(h, snapshot{m.forgotten()})
 	}
 
 	for _, r := range m.flying {

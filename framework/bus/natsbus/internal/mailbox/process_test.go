@@ -23,6 +23,7 @@ const (
 	opFinish // complete it
 	opTake   // wait for an entry of the register
 	opAck    // acknowledge one
+	opFloor  // learn up to where all are acknowledged
 )
 
 // request is one atomic operation that a process asks for.
@@ -97,7 +98,7 @@ func (p *process) state() uint64 {
 	switch {
 	case p.over:
 		return 0
-	case p.req.kind == opTake:
+	case p.req.kind == opTake, p.req.kind == opFloor:
 		return 1
 	default:
 		return p.history
@@ -212,6 +213,26 @@ func worker(ctx context.Context, r *run, number int) *process {
 			}
 
 			r.m.orphan(number)
+		}
+	})
+}
+
+// reviver looks for mailboxes left behind, again and again.
+func reviver(ctx context.Context, r *run) *process {
+	return r.start(func(_ *process, do func(request) response) {
+		weak := func(req request) response {
+			if r.weakRevive != nil {
+				req = r.weakRevive(req)
+			}
+
+			return do(req)
+		}
+
+		for {
+			floor := do(request{kind: opFloor})
+			if floor.err != nil || mailboxOf(weak).Revive(ctx, floor.entry.Seq) != nil {
+				return
+			}
 		}
 	})
 }

@@ -14,6 +14,9 @@ import (
 // a register. A broker does that forgets, when it is killed, that entries were removed: the oldest of them may be the
 // last one then, and posters would rely on it for ever. What calls a worker in vain is harmless.
 //
+// A cleaning that was under way when the server was killed may go on after a poster relied on what came back, and remove
+// it: the letter is seen with the next post then. Looking for register entries can't find that.
+//
 // Where the mailbox rests, Revive removes what a worker that died has left in the register.
 func (m Mailbox) Revive(ctx context.Context, acked uint64) error {
 	last, err := m.last(ctx)

@@ -45,7 +45,7 @@ func Connect(ctx context.Context, cfg Config) (*Client, error) {
 	b, owned := cfg.Bus, false
 
 	if b == nil {
-		b, err = dial.Open(ctx, cfg.URL, dial.Config{NATS: cfg.natsConfig()})
+		b, err = dial.Open(ctx, cfg.URL, cfg.dialConfig())
 		if err != nil {
 			tracer.Close(ctx)
 

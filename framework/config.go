@@ -2,13 +2,16 @@ package framework
 
 import (
 	"cmp"
+	"context"
 	"net"
 	"time"
 
 	"github.com/rs/zerolog"
 
 	"github.com/woodwork-go/woodwork/framework/bus"
+	"github.com/woodwork-go/woodwork/framework/bus/dial"
 	"github.com/woodwork-go/woodwork/framework/bus/natsbus"
+	"github.com/woodwork-go/woodwork/framework/bus/redisbus"
 	"github.com/woodwork-go/woodwork/framework/call"
 	"github.com/woodwork-go/woodwork/framework/stream"
 	"github.com/woodwork-go/woodwork/framework/telemetry"
@@ -17,14 +20,15 @@ import (
 // Config says which bus a process uses and how it runs. The zero value works: it is a bus at
 // nats://127.0.0.1:4222 without credentials. [Main] fills it from flags, then the environment, then the NATS context.
 type Config struct {
-	// URL of the bus. Defaults to that of the NATS context, else to nats://127.0.0.1:4222.
+	// URL of the bus; its scheme chooses the broker, see dial.Open. Defaults to that of the NATS context, else to
+	// nats://127.0.0.1:4222.
 	URL string
 	// Context is the name of a NATS context (as the nats command line stores them). Defaults to none.
 	Context string
 	// Creds is the path of a NATS credentials file. Defaults to none.
 	Creds string
-	// User and Password, or a token as User alone. Password alone is that of the user whom the NATS context names.
-	// Defaults to none.
+	// User and Password, or a token of NATS as User alone. Password alone is that of the user whom the NATS context names,
+	// and that of Redis. Defaults to those in the URL.
 	User     string
 	Password string
 	// NKey is the path of a file with an NKey seed. Defaults to none.
@@ -48,6 +52,10 @@ type Config struct {
 	Bus bus.Bus
 	// InProcess is a server in this process to connect to instead of a URL. Defaults to none.
 	InProcess interface{ InProcessConn() (net.Conn, error) }
+	// Brokers hold the data of memory: URLs. Programs that are to share it get the same Brokers. Defaults to none.
+	Brokers *dial.Brokers
+	// Embedded starts the server of embedded: URLs; see dial.Config. Defaults to none.
+	Embedded func(ctx context.Context, dir string) (natsbus.InProcess, error)
 	// Stream tunes writers and readers. Defaults to the values of stream.Config.
 	Stream stream.Config
 	// Calls says how patiently other components are called. Defaults to the values of call.Config, and From to Name.
@@ -87,6 +95,17 @@ func (c *Config) telemetry() telemetry.Config {
 	t.Logger = c.Logger
 
 	return t
+}
+
+func (c *Config) dialConfig() dial.Config {
+	return dial.Config{NATS: c.natsConfig(), Redis: c.redisConfig(), Brokers: c.Brokers, Embedded: c.Embedded}
+}
+
+func (c *Config) redisConfig() redisbus.Config {
+	return redisbus.Config{
+		User: c.User, Password: c.Password, CA: c.CA, Cert: c.Cert, Key: c.Key,
+		App: c.App, Name: c.Name, Logger: c.Logger,
+	}
 }
 
 func (c *Config) natsConfig() natsbus.Config {

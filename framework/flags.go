@@ -14,23 +14,12 @@ import (
 	"golang.org/x/term"
 
 	"github.com/woodwork-go/woodwork/framework/telemetry"
+	"github.com/woodwork-go/woodwork/framework/bus/dial"
 	"github.com/woodwork-go/woodwork/subjects"
 )
 
 // envPrefix stands before a flag's name in the environment.
 const envPrefix = "WOODWORK_"
-
-// passwordEnv holds the password; there is no flag, because other users of the machine can see command lines.
-const passwordEnv = "NATS_PASSWORD"
-
-// natsEnv are the names under which NATS users expect these flags in the environment.
-func natsEnv(flagName string) string {
-	return map[string]string{
-		"server": "NATS_URL", "context": "NATS_CONTEXT", "creds": "NATS_CREDS", "user": "NATS_USER",
-		"password-file": "NATS_PASSWORD_FILE", "nkey": "NATS_NKEY", "tlsca": "NATS_CA", "tlscert": "NATS_CERT",
-		"tlskey": "NATS_KEY",
-	}[flagName]
-}
 
 // UsageError is a mistake on the command line or in the environment. A process that ends with it exits with code 2.
 type UsageError struct {
@@ -52,29 +41,34 @@ type Options struct {
 	To []string
 	// Concurrency overrides Service.Concurrency when it is not 0.
 	Concurrency int
+	// Whole says that the whole pipeline runs in this process, so that a bus in memory can carry it, and that Config has
+	// the Brokers and the Embedded server for it. Set it before Parse. Defaults to false.
+	Whole bool
 	// LogLevel is the level of the log when nothing else is said: "debug", "info", "warn" or "error". Set it before
 	// Register. Defaults to info.
 	LogLevel string
 
-	to, logFormat, passwordFile string
+	to, logFormat, passwordFile, bus string
 }
 
 // Register adds the standard flags to fs.
 func (o *Options) Register(fs *flag.FlagSet) {
 	c := &o.Config
-	fs.StringVar(&c.URL, "server", "", "bus `URL` (NATS_URL; default nats://127.0.0.1:4222)")
+	fs.StringVar(&c.URL, "server", "", "`URL` of the bus: nats://, redis://, ... (NATS_URL, REDIS_URL; default "+dial.DefaultURL+")")
+	fs.StringVar(&c.URL, "url", "", "the same as -server")
+	fs.StringVar(&o.bus, "bus", "", "which `bus`: nats, redis, memory, auto, or a URL (WOODWORK_MESSAGE_BUS; default auto)")
 	fs.StringVar(&c.Context, "context", "", "NATS context `name` (NATS_CONTEXT)")
 	fs.StringVar(&c.Creds, "creds", "", "NATS credentials `file` (NATS_CREDS)")
-	fs.StringVar(&c.User, "user", "", "user `name`, or token (NATS_USER; its password in NATS_PASSWORD)")
+	fs.StringVar(&c.User, "user", "", "user `name`, or token of NATS (NATS_USER; its password in NATS_PASSWORD or REDIS_PASSWORD)")
 	fs.StringVar(&o.passwordFile, "password-file", "", "`file` that holds the password (NATS_PASSWORD_FILE)")
 	fs.StringVar(&c.NKey, "nkey", "", "NKey seed `file` (NATS_NKEY)")
 	fs.StringVar(&c.CA, "tlsca", "", "certificate authority `file` (NATS_CA)")
 	fs.StringVar(&c.Cert, "tlscert", "", "client certificate `file` (NATS_CERT)")
 	fs.StringVar(&c.Key, "tlskey", "", "client key `file` (NATS_KEY)")
 	fs.StringVar(&c.App, "app", "", "application `name`space on the bus (default \"default\")")
-	fs.IntVar(&c.Shards, "shards", 0, "logs the sessions are spread over; choose once per deployment (default 4)")
-	fs.IntVar(&c.Replicas, "replicas", 0, "copies of stored data (default 3 on a cluster, else 1)")
-	fs.BoolVar(&c.Synced, "synced", false, "the servers run with sync_interval: always")
+	fs.IntVar(&c.Shards, "shards", 0, "NATS logs the sessions are spread over; choose once per deployment (default 4)")
+	fs.IntVar(&c.Replicas, "replicas", 0, "copies of stored data on NATS (default 3 on a cluster, else 1)")
+	fs.BoolVar(&c.Synced, "synced", false, "the NATS servers run with sync_interval: always")
 	fs.StringVar(&c.Health, "health", "", "`address` of the health endpoint, e.g. 127.0.0.1:8090")
 	fs.StringVar(&c.Tenant, "tenant", "", "`name` of the tenant whose sessions these are (default: all tenants)")
 	fs.DurationVar(&c.SessionTTL, "session-ttl", 0, "how long a session lasts without activity (default 1h)")
@@ -107,7 +101,13 @@ func (o *Options) Parse(fs *flag.FlagSet, args []string, env func(string) string
 
 	env = withoutRivals(fs, env)
 
-	if err := errors.Join(fromEnvironment(fs, env), o.complete(env, stderr)); err != nil {
+	kind, err := o.chooseBus(fs, env)
+	if err != nil {
+		return &UsageError{err}
+	}
+
+	env = only(kind, o.Config.URL, env)
+	if err := errors.Join(fromEnvironment(fs, env), o.complete(env, kind, stderr)); err != nil {
 		return &UsageError{err}
 	}
 
@@ -118,7 +118,7 @@ func (o *Options) Parse(fs *flag.FlagSet, args []string, env func(string) string
 // server would choose. A password goes with a user, from wherever that is.
 func withoutRivals(fs *flag.FlagSet, env func(string) string) func(string) string {
 	given := givenFlags(fs)
-	inURL := given["server"] && strings.Contains(fs.Lookup("server").Value.String(), "@")
+	inURL := strings.Contains(fs.Lookup("server").Value.String()+fs.Lookup("bus").Value.String(), "@")
 
 	if !given["user"] && !given["creds"] && !given["nkey"] && !inURL {
 		return env
@@ -129,11 +129,15 @@ func withoutRivals(fs *flag.FlagSet, env func(string) string) func(string) strin
 		rivals = append(rivals, "password-file")
 	}
 
-	hidden := map[string]bool{passwordEnv: !given["user"]}
+	hidden := map[string]bool{natsPassword: !given["user"], redisPassword: !given["user"]}
 	for _, name := range rivals {
 		hidden[envName(name)], hidden[natsEnv(name)] = true, true
 	}
 
+	return without(hidden, env)
+}
+
+func without(hidden map[string]bool, env func(string) string) func(string) string {
 	return func(name string) string {
 		if hidden[name] {
 			return ""
@@ -165,7 +169,7 @@ func fromEnvironment(fs *flag.FlagSet, env func(string) string) error {
 			value = env(name)
 		}
 
-		if given[f.Name] || value == "" || name == "" {
+		if given[f.Name] || value == "" || name == "" || choosesBus(f.Name) {
 			return
 		}
 
@@ -182,8 +186,8 @@ func envName(flagName string) string {
 }
 
 // complete derives what one flag alone doesn't say.
-func (o *Options) complete(env func(string) string, stderr io.Writer) error {
-	o.Config.Password = env(passwordEnv)
+func (o *Options) complete(env func(string) string, kind dial.Kind, stderr io.Writer) error {
+	o.Config.Password = env(passwordEnv(kind))
 	if o.passwordFile != "" {
 		data, err := os.ReadFile(o.passwordFile)
 		if err != nil {

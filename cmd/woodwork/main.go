@@ -1,8 +1,8 @@
 // Command woodwork runs a whole pipeline on one machine and talks to running ones.
 //
-// "woodwork up" starts the broker in this process (or uses the one that NATS_URL names), the language model service,
-// and a chat in this terminal; each of them has its own connection, and they share nothing else. "woodwork chat" is
-// only the chat, for a pipeline that runs elsewhere.
+// "woodwork up" starts the broker in this process (or uses the one that -bus, -server or the environment names), the
+// language model service, and a chat in this terminal; each of them has its own connection, and they share nothing else.
+// "woodwork chat" is only the chat, for a pipeline that runs elsewhere.
 //
 // File map: main.go the commands; up.go and chat.go one each; broker.go where the bus is; conversation.go prompts in,
 // answers out; interrupt.go what Ctrl-C means; dead.go and deadprint.go turns that were set aside.

@@ -18,10 +18,10 @@ const quiet = "warn"
 // closeTimeout bounds the closing of a connection.
 const closeTimeout = 5 * time.Second
 
-// up runs the whole pipeline: the broker unless there is one, the model service, and a conversation in this terminal.
+// up runs the whole pipeline: the broker unless one is named, the model service, and a conversation in this terminal.
 func up(ctx context.Context, s streams, args []string) (err error) {
 	var (
-		o     = framework.Options{LogLevel: quiet}
+		o     = framework.Options{LogLevel: quiet, Whole: true}
 		place broker
 		talk  conversation
 		model = answer.Settings{Env: s.env}
@@ -45,17 +45,14 @@ func up(ctx context.Context, s streams, args []string) (err error) {
 		return err
 	}
 
-	if err := place.start(ctx, &o.Config, s.env); err != nil {
-		return err
-	}
+	place.provide(&o.Config, s.env)
 
 	defer func() { err = errors.Join(err, place.close()) }()
 
-	o.Config.InProcess = place.dialer()
-
 	return pipeline(ctx, o.Config, &model, func(ctx context.Context) error {
 		return withClients(ctx, o.Config, func(input, output *framework.Client) error {
-			talk.greet(s, place.info(output.Info()), place.String(), model.Name())
+			info := place.info(output.Info())
+			talk.greet(s, info, place.place(info.Kind), model.Name())
 
 			return talk.hold(ctx, s, input, output)
 		})

@@ -37,7 +37,8 @@ func TestWrongInput(t *testing.T) {
 	chat := func(args ...string) []string { return append([]string{"chat"}, args...) }
 	inFile := []string{"up", "-listen", "127.0.0.1:0", "-data", filepath.Join(file, "x")}
 	onPort := []string{"up", "-listen", taken.Addr().String(), "-data", t.TempDir()}
-	nobody := "nats://127.0.0.1:1"
+	nobody, noRedis := "nats://127.0.0.1:1", "redis://ann:secret@127.0.0.1:1"
+	both := []string{"NATS_URL=" + nobody, "REDIS_URL=" + noRedis}
 
 	for name, c := range map[string]struct {
 		program string
@@ -51,8 +52,17 @@ func TestWrongInput(t *testing.T) {
 		"unknown flag":    {"woodwork", up("-fly"), nil, 2, []string{"-fly", "-h"}},
 		"stray argument":  {"woodwork", up("hello"), nil, 2, []string{"hello", "-h"}},
 		"bad environment": {"woodwork", up(), []string{"WOODWORK_SHARDS=many"}, 2, []string{"WOODWORK_SHARDS", "many"}},
-		"bad url":         {"woodwork", chat("-server", "redis://x"), nil, 1, []string{"redis", "nats://"}},
-		"unreadable url":  {"woodwork", chat("-server", "::"), nil, 1, []string{"nats://"}},
+		"bad url":         {"woodwork", chat("-server", "kafka://x"), nil, 2, []string{"kafka", "nats, tls", "redis", "memory:"}},
+		"unreadable url":  {"woodwork", chat("-url", "::"), nil, 2, []string{"nats, tls"}},
+		"unknown bus":     {"woodwork", up("-bus", "kafka"), nil, 2, []string{"kafka", "nats, redis, memory", "nats, tls"}},
+		"unknown stage":   {"woodwork", up(), []string{"WOODWORK_ENV=prodution"}, 2, []string{"prodution", "production"}},
+		"no address":      {"woodwork", up(), []string{"WOODWORK_ENV=prod"}, 2, []string{"NATS_URL", "REDIS_URL"}},
+		"two addresses":   {"woodwork-llm", nil, both, 2, []string{"REDIS_URL", "WOODWORK_MESSAGE_BUS"}},
+		"memory of many":  {"woodwork-llm", []string{"-bus", "memory"}, nil, 2, []string{"NATS_URL", "woodwork up -bus memory"}},
+		"memory of dev":   {"woodwork", chat(), []string{"WOODWORK_ENV=dev"}, 2, []string{"WOODWORK_ENV=dev", "NATS_URL"}},
+		"embedded in one": {"woodwork-llm", []string{"-url", "embedded:x"}, nil, 1, []string{"woodwork up"}},
+		"not of redis":    {"woodwork", up("-bus", noRedis, "-creds", "f"), nil, 2, []string{"-creds", "redis"}},
+		"redis down":      {"woodwork", up("-bus", noRedis), nil, 1, []string{"127.0.0.1:1"}},
 		"server down":     {"woodwork", chat("-server", nobody), nil, 1, []string{"127.0.0.1:1", "nats-server -js"}},
 		"service down":    {"woodwork-llm", []string{"-server", nobody}, nil, 1, []string{"127.0.0.1:1", "nats-server -js"}},
 		"no such context": {"woodwork", chat("-context", "nowhere"), nil, 1, []string{"nowhere"}},
@@ -81,6 +91,10 @@ func TestWrongInput(t *testing.T) {
 				if !strings.Contains(last, want) {
 					t.Errorf("the message %q does not say %q", last, want)
 				}
+			}
+
+			if strings.Contains(p.stderr.String(), "secret") {
+				t.Errorf("the message %q shows a password", last)
 			}
 
 			if strings.Contains(p.stderr.String(), "goroutine ") || p.stdout.String() != "" {

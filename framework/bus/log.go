@@ -53,7 +53,9 @@ type Log interface {
 	Read(ctx context.Context, last *Entry, from Cursor) iter.Seq2[*Entry, error]
 
 	// Follow calls deliver for entries that are stored from now on, until stop is called. Delivery is at most once and
-	// may skip or repeat entries: the caller compares cursors and repairs gaps with Last and Read. A nil entry says
+	// may skip or repeat entries: the caller compares cursors and repairs gaps with Last and Read. What is stored after a
+	// Last that was called when Follow had returned is skipped only when something breaks, such as a connection, a queue
+	// or the log's leader, or when the bus could not make sure of it in time. A nil entry says
 	// that entries may have been missed (the connection broke, or a queue overflowed). deliver must not block; it is
 	// called from one goroutine at a time, and not after stop returned. An entry that is not ours or is corrupt is
 	// counted and dropped, which a reader sees as a gap.

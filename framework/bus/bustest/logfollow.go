@@ -35,7 +35,7 @@ func followDelivers(t *testing.T, s *suite) {
 	// of whom another connection's appends may otherwise be ahead.
 	same(t, "last entry", w.last, must[*bus.Entry](t)(lastOf(t.Context(), reading, w.id)))
 
-	const mayMiss = 3 // A live delivery may be skipped, and readers repair that; a bus that delivers skips few.
+	const mayMiss = 1 // A live delivery may be skipped when a cluster's leader moves, and readers repair that.
 
 	missed := 0
 

@@ -13,7 +13,7 @@ import (
 const minAPILevel = 1
 
 // hintPermissions is what to do about a permission that the server denies.
-const hintPermissions = "grant this user the subjects of the application, $JS.API.>, $KV.> and its inbox prefix"
+const hintPermissions = "grant this user the subjects of the application, $JS.API.>, $JS.ACK.>, $KV.> and its inbox prefix"
 
 // checkError is a failed check of the server, with what to do about it.
 type checkError struct {

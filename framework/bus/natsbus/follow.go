@@ -27,10 +27,10 @@ const (
 )
 
 // Follow delivers the frames of a stream as they are stored; see [bus.Log]. Readers of one stream share a subscription
-// and its entries, which they must not change. deliver must not call stop. In a cluster a frame can be lost without
-// notice (a leader that dies between storing and republishing), so a stream that stays quiet is reported as missed now
-// and then.
-func (b *Bus) Follow(_ context.Context, id bus.StreamID, deliver func(*bus.Entry)) (func(), error) {
+// and its entries, which they must not change. deliver must not call stop. In a cluster Follow waits until the log's
+// leader knows of the subscription, for at most [Config].AppendTimeout; and a frame can be lost without notice there (a
+// leader that dies between storing and republishing), so a stream that stays quiet is reported as missed now and then.
+func (b *Bus) Follow(ctx context.Context, id bus.StreamID, deliver func(*bus.Entry)) (func(), error) {
 	subject, err := b.ns.Live(id.Session, id.Stream)
 	if err != nil {
 		return nil, fmt.Errorf("follow: %w: %w", bus.ErrInvalid, err)
@@ -39,6 +39,7 @@ func (b *Bus) Follow(_ context.Context, id bus.StreamID, deliver func(*bus.Entry
 	if err != nil {
 		return nil, fmt.Errorf("follow %s: %w", id, err)
 	}
+	b.settleInterest(ctx, id)
 
 	return stop, nil
 }

@@ -16,8 +16,8 @@ import (
 	"github.com/woodwork-go/woodwork/framework/bus"
 )
 
-// denier stands between a client and a server and can refuse publishes as a server with permissions does: it answers
-// with an error instead of passing them on. The embedded server knows no permissions.
+// denier stands between a client and a server and can refuse publishes as a server with permissions does, at a moment
+// of the test's choice: it answers with an error after passing them on. Servers with permissions are in secure_test.go.
 type denier struct {
 	listener net.Listener
 	server   string

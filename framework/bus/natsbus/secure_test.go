@@ -150,7 +150,7 @@ func shopPermissions(t *testing.T) string {
 	t.Helper()
 
 	return fmt.Sprintf(`authorization { users: [ { user: ann, password: s3cret, permissions: {
-		publish: [ %[1]q, "$JS.API.>", "$KV.>", "_INBOX_shop.>" ]
+		publish: [ %[1]q, "$JS.API.>", "$JS.ACK.>", "$KV.>", "_INBOX_shop.>" ]
 		subscribe: [ %[1]q, "$KV.>", "_INBOX_shop.>" ] } } ] }`, must(subjects.New("shop", 0))(t).Wildcard())
 }
 
@@ -159,6 +159,22 @@ func TestPermissionsOfOneApplication(t *testing.T) {
 	url := serve(t, shopPermissions(t))
 	cfg := Config{URL: url, User: "ann", Password: "s3cret", App: "shop", Name: "shop", AppendTimeout: patience}
 	works(t, cfg)
+	b := open(t, cfg)
+	done := make(chan string, 1)
+	work(t, b, bus.WorkConfig{}, each(t, func(l *bus.Letter) { done <- l.ID }))
+	post(t, b, "s", 0, 1)
+	receive(t, "letter", done)
+	fill(t, b, testID(2), 1)
+	stop := must(b.Listen(t.Context(), testID(1), func(data []byte) { done <- string(data) }))(t)
+	defer stop()
+	must(b.nc.RTT())(t)
+	if err := b.Signal(t.Context(), testID(1), []byte("hint")); err != nil {
+		t.Error(err)
+	}
+	receive(t, "signal", done)
+	if err := b.refused.Load(); err != nil {
+		t.Errorf("the server refused: %v", *err)
+	}
 	cfg.App = "bank"
 	other := open(t, cfg)
 	begun := time.Now()

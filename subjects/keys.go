@@ -9,7 +9,6 @@ import (
 // ids that begin with '_' are reserved.
 const (
 	sessionRecords = "_session"
-	affinities     = "_affinity"
 	published      = "_published"
 	subscribers    = "_subscriber"
 	// noTenant stands for the tenant of sessions that have none.
@@ -65,14 +64,6 @@ func StateKey(session, component string) (string, error) {
 	}
 
 	return joined("session", session, "component", component)
-}
-
-// AffinityKey returns the key of the instance of a component that worked for a session last:
-// "_affinity.<session>.<component>".
-func AffinityKey(session, component string) (string, error) {
-	key, err := StateKey(session, component)
-
-	return affinities + "." + key, err
 }
 
 // PublishedKey returns the key of what is known of a message that is published once in a session:

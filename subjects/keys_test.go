@@ -27,7 +27,6 @@ func TestKeys(t *testing.T) {
 		"s1.llm":                    two(subjects.InstanceKey),
 		"_session._.s1":             must(subjects.SessionKey("s1")),
 		"_session.acme.t--acme--s1": must(subjects.SessionKey("t--acme--s1")),
-		"_affinity.s1.llm":          two(subjects.AffinityKey),
 		"_session.acme":             subjects.SessionPrefix("acme"),
 		"_session":                  subjects.AllSessions(),
 	} {
@@ -48,7 +47,7 @@ func TestKeys(t *testing.T) {
 func TestKeysOfBadIDs(t *testing.T) {
 	t.Parallel()
 
-	for _, build := range []func(a, b string) (string, error){subjects.InstanceKey, subjects.StateKey, subjects.AffinityKey} {
+	for _, build := range []func(a, b string) (string, error){subjects.InstanceKey, subjects.StateKey} {
 		for _, bad := range [][2]string{{"", "b"}, {"a", ""}, {"a.b", "c"}, {"a", "*"}} {
 			if key, err := build(bad[0], bad[1]); !errors.Is(err, subjects.ErrInvalid) {
 				t.Errorf("%q: key %q, error %v", bad, key, err)
@@ -56,7 +55,7 @@ func TestKeysOfBadIDs(t *testing.T) {
 		}
 	}
 
-	for _, session := range []string{"_session", "_affinity", "_x"} {
+	for _, session := range []string{"_session", "_x"} {
 		if key, err := subjects.StateKey(session, "llm"); !errors.Is(err, subjects.ErrInvalid) {
 			t.Errorf("state of session %s: key %q, error %v", session, key, err)
 		}

@@ -138,9 +138,9 @@ func (m *Member) Listed() bool {
 const farewellTimeout = 2 * time.Second
 
 // Run registers the instance and keeps its entry until ctx ends; then it says goodbye, which ends the entry for
-// everybody, but that of a failed instance stays until it expires. While the bus doesn't answer it keeps trying, and whatever became of the entry
-// meanwhile, it is there again one heartbeat after the bus is. It returns nil at the end, and a [*TakenError] when another
-// process has the id.
+// everybody, but that of a failed instance stays until it expires. While the bus doesn't answer it keeps trying, and
+// whatever became of the entry meanwhile, it is there again one heartbeat after the bus is. It returns nil at the end,
+// and a [*TakenError] when another process has the id.
 func (m *Member) Run(ctx context.Context) error {
 	err := m.keep(ctx)
 	if err != nil {

@@ -13,8 +13,8 @@ import (
 	"github.com/rs/zerolog"
 	"golang.org/x/term"
 
-	"github.com/woodwork-go/woodwork/framework/telemetry"
 	"github.com/woodwork-go/woodwork/framework/bus/dial"
+	"github.com/woodwork-go/woodwork/framework/telemetry"
 	"github.com/woodwork-go/woodwork/subjects"
 )
 

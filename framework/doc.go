@@ -9,6 +9,6 @@
 // Programs outside a pipeline use a [Client]: it posts turns and follows the answers of a session.
 //
 // File map: service.go and turn.go what a component is and sees; client.go the outside view; session.go a component's
-// state in a session; config.go and flags.go settings; main.go and run.go the life of a process; health.go its health
+// state in a session; config.go, flags.go and flagsbus.go settings; main.go and run.go the life of a process; health.go its health
 // endpoint.
 package framework

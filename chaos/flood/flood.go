@@ -37,7 +37,7 @@ type Config struct {
 	// Rate is how many bytes its reader takes in a second. Defaults to 1 MB.
 	Rate int
 	// Duration is how long the others are measured beside the flood, and then as long without it. Defaults to 5 s; -1
-	// repeats that, 15 s and 5 s at a time, until all was read.
+	// repeats that, 15 s and 3 s at a time, until all was read.
 	Duration time.Duration
 	// Sessions is how many others there are, with 50 chunks a second each. Defaults to 20.
 	Sessions int
@@ -84,7 +84,7 @@ func (c Config) phases() (beside, without time.Duration) {
 		return c.Duration, c.Duration
 	}
 
-	return 15 * time.Second, 5 * time.Second
+	return 15 * time.Second, 3 * time.Second
 }
 
 const (

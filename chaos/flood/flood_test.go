@@ -21,7 +21,7 @@ import (
 const (
 	// server tells a copy of this test's process to be the broker, in this folder.
 	server = "WOODWORK_TEST_FLOOD_SERVER"
-	// long asks for the whole flood: 1 GB at 1 MB/s, which takes 22 minutes, with its effect on others.
+	// long asks for the whole flood: 1 GB at 1 MB/s, which takes 20 minutes, with its effect on others.
 	long = "WOODWORK_FLOOD_LONG"
 
 	// heapBound is what the process may need: the windows, the readers' queues, and as much again until the garbage of

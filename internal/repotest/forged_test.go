@@ -47,6 +47,8 @@ func importBreaches() []forged {
 		imports("framework/bus/natsbus/a_test.go", "github.com/nats-io/nats-server/v2/server", "only embedded may"),
 		imports("framework/bus/redisbus/a.go", "github.com/redis/go-redis/v9", ""),
 		imports("framework/session/a.go", "github.com/redis/go-redis/v9", "only framework/bus/redisbus may"),
+		imports("framework/telemetry/a.go", "go.opentelemetry.io/otel/trace", ""),
+		imports("framework/turn/a.go", "go.opentelemetry.io/otel/trace", "only framework/telemetry"),
 		imports("services/llm/openai/a.go", "github.com/openai/openai-go/v3", ""),
 		imports("services/input/a.go", "github.com/openai/openai-go/v3", "only services/llm may"),
 		imports("framework/a.go", "github.com/anthropics/anthropic-sdk-go", "only services/llm may"),

@@ -31,6 +31,7 @@ func technologies() []technology {
 		{path: "github.com/synadia-io", home: natsbus},
 		{path: "github.com/nats-io/nats-server", home: embedded},
 		{path: "github.com/redis/go-redis", home: []string{"framework/bus/redisbus"}},
+		{path: "go.opentelemetry.io", home: []string{"framework/telemetry", "internal/otlptest"}},
 		{path: "github.com/openai/openai-go", home: []string{"services/llm"}},
 		{path: "github.com/anthropics/anthropic-sdk-go", home: []string{"services/llm"}},
 	}
@@ -41,7 +42,7 @@ func testLibraries() []string {
 	return []string{
 		"testing", "github.com/google/go-cmp", "pgregory.net/rapid", "go.uber.org/goleak",
 		module + "/embedded/embeddedtest", module + "/framework/bus/bustest",
-		module + "/internal/redistest",
+		module + "/internal/redistest", module + "/internal/otlptest",
 	}
 }
 

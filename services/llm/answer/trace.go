@@ -1,6 +1,7 @@
 package answer
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"strings"
@@ -21,9 +22,7 @@ func (t *traced) Stream(
 	ctx context.Context, req provider.Request, emit func(text string) error,
 ) (provider.Result, error) {
 	name, model, _ := strings.Cut(t.Name(), "/")
-	if req.Model != "" {
-		model = req.Model
-	}
+	model = cmp.Or(req.Model, model, name)
 
 	ctx, asking := telemetry.Ask(ctx, telemetry.Question{
 		Provider: name, Model: model, Session: t.session, Temperature: req.Temperature, MaxTokens: req.MaxTokens,

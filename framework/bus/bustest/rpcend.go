@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/woodwork-go/woodwork/framework/bus"
 )
@@ -50,7 +51,7 @@ func (h *blocking) inProgress(t *testing.T, b bus.Bus, at bus.Endpoint) <-chan e
 	go func() {
 		var end1 error
 
-		for m, err := range b.Call(ctx, at, text("")) {
+		for m, err := range call(ctx, b, at, text("")) {
 			if end1 = err; m != nil {
 				close(got)
 			}
@@ -79,21 +80,7 @@ func serveStops(t *testing.T, s *suite) {
 			stop()
 		}()
 
-		for refused := false; !refused; { // until stop has begun
-			try, cancel := context.WithCancel(ctx)
-
-			for _, err := range two.Call(try, at, text("")) {
-				refused = errors.Is(err, bus.ErrNoResponder)
-
-				break
-			}
-
-			cancel()
-
-			if !refused && !pause(ctx) {
-				t.Fatal("it is still served")
-			}
-		}
+		untilRefused(t, two, at) // stop has begun then
 
 		select {
 		case <-stopped:
@@ -110,10 +97,35 @@ func serveStops(t *testing.T, s *suite) {
 		receive(t, "stop", stopped)
 		stop()
 
-		_, err := ask(ctx, two, at, "")
-		wantErr(t, "call", err, bus.ErrNoResponder)
+		wantErr(t, "call", callOnce(ctx, two, at), bus.ErrNoResponder)
 	}
 }
+
+// untilRefused calls until nobody serves the endpoint any more. On a cluster the other servers hear of it a little later.
+func untilRefused(t *testing.T, b bus.Bus, at bus.Endpoint) {
+	t.Helper()
+
+	ctx := within(t)
+
+	for refused := false; !refused; {
+		try, cancel := context.WithTimeout(ctx, callPatience)
+
+		for _, err := range b.Call(try, at, text("")) {
+			refused = errors.Is(err, bus.ErrNoResponder)
+
+			break
+		}
+
+		cancel()
+
+		if !refused && !pause(ctx) {
+			t.Fatal("it is still served")
+		}
+	}
+}
+
+// callPatience is how long a call to whom is about to leave may take.
+const callPatience = time.Second
 
 func callerCloses(t *testing.T, s *suite) {
 	one, two := s.open(t), s.open(t)
@@ -143,8 +155,7 @@ func serverCloses(t *testing.T, s *suite) {
 	wantErr(t, "call", receive(t, "end of the call", end), bus.ErrInterrupted)
 	stop()
 
-	_, err := ask(within(t), two, at, "")
-	wantErr(t, "call", err, bus.ErrNoResponder)
+	untilRefused(t, two, at)
 }
 
 func callerCut(t *testing.T, s *suite) {

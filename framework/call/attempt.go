@@ -48,9 +48,13 @@ func (f *flight) replies(ctx context.Context, to bus.Endpoint, permit *breaker.P
 
 		defer permit.Done(breaker.Ignored) // the caller wanted no more
 
-		for m, err := range f.client.rpc.Call(inner, to, f.message) {
+		inner, span, message := f.traced(inner, to)
+		defer span.End()
+
+		for m, err := range f.client.rpc.Call(inner, to, message) {
 			if err != nil {
 				err = explain(inner, err)
+				span.Fail(err)
 				permit.Done(outcome(err))
 				yield(nil, err)
 

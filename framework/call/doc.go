@@ -11,5 +11,5 @@
 //
 // File map: request.go what is asked; client.go one call with its tries; attempt.go one try; choose.go which instance;
 // budget.go how many tries; hedge.go a second try at the same time; stream.go many replies; server.go the other side;
-// json.go typed calls; errors.go what can go wrong.
+// json.go typed calls; errors.go what can go wrong; trace.go spans.
 package call

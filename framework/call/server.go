@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/woodwork-go/woodwork/framework/bus"
+	"github.com/woodwork-go/woodwork/framework/telemetry"
 )
 
 // Handler serves an operation. Its replies go out as it sends them; it returns when there are no more. An error ends
@@ -44,12 +45,15 @@ type ServerConfig struct {
 	// Observe is told of each request that was served, or refused, with what it took. It may be called concurrently.
 	// Defaults to nobody.
 	Observe func(operation string, took time.Duration, err error)
+	// Tracer makes a span for each request that is served. Defaults to none.
+	Tracer *telemetry.Tracer
 }
 
 // Server serves the operations of one instance.
 type Server struct {
 	handlers map[string]Handler
 	cfg      ServerConfig
+	at       bus.Endpoint
 	stop     func()
 	ended    context.Context //nolint:containedctx // ends the handlers' contexts when the time to stop is over
 	end      context.CancelCauseFunc
@@ -64,7 +68,7 @@ func Serve(
 	ctx context.Context, rpc bus.RPC, at bus.Endpoint, handlers map[string]Handler, cfg ServerConfig,
 ) (*Server, error) {
 	cfg.Limit = orDefault(cfg.Limit, 64)
-	s := &Server{handlers: handlers, cfg: cfg}
+	s := &Server{handlers: handlers, cfg: cfg, at: at}
 	s.ended, s.end = context.WithCancelCause(context.WithoutCancel(ctx))
 
 	stop, err := rpc.Serve(ctx, at, s.serve)
@@ -112,7 +116,9 @@ func (s *Server) serve(ctx context.Context, request *bus.Message, reply func(*bu
 	if err == nil {
 		defer s.leave()
 
+		ctx, span := s.traced(ctx, in)
 		err = s.handle(ctx, in)
+		span.EndCall(err)
 	}
 
 	if s.cfg.Observe != nil {

@@ -12,6 +12,6 @@
 // spans are made of the typed facts that this package takes, and of nothing else.
 //
 // File map: env.go settings; open.go and export.go the way to a collector; propagate.go trace context; span.go what all
-// spans share; stream.go, read.go, turn.go, model.go and request.go the kinds of spans; names.go attributes;
+// spans share; stream.go, read.go, turn.go, call.go, model.go and request.go the kinds of spans; names.go attributes;
 // log.go ids for log lines.
 package telemetry

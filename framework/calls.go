@@ -189,7 +189,9 @@ func (s *Service) serveCalls(ctx context.Context, cfg *Config, c *Client, self *
 
 	at := bus.Endpoint{Component: s.Name, Instance: self.Instance().ID}
 
-	server, err := call.Serve(ctx, c.bus, at, s.Calls, call.ServerConfig{Limit: s.CallLimit})
+	server, err := call.Serve(ctx, c.bus, at, s.Calls, call.ServerConfig{
+		Limit: s.CallLimit, Tracer: c.trace,
+	})
 	if err != nil {
 		return nil, err
 	}

@@ -2,6 +2,7 @@ package telemetry_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -128,7 +129,7 @@ func open(t *testing.T, url string, cfg telemetry.Config) *telemetry.Tracer {
 	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", url)
 	t.Setenv("OTEL_BSP_SCHEDULE_DELAY", "1")
 
-	cfg.Protocol = telemetry.HTTP
+	cfg.Protocol = cmp.Or(cfg.Protocol, telemetry.HTTP)
 
 	tracer, err := telemetry.Open(t.Context(), cfg)
 	if err != nil {
@@ -184,6 +185,19 @@ func TestSpansReachACollector(t *testing.T) { //nolint:paralleltest // sets the 
 	if bytes.Contains(collector.Raw(), []byte("hush")) {
 		t.Error("the text of an error was exported")
 	}
+}
+
+func TestSpansReachACollectorOverGRPC(t *testing.T) { //nolint:paralleltest // sets the environment
+	collector := otlptest.StartGRPC(t)
+	tracer := open(t, collector.URL, telemetry.Config{Protocol: telemetry.GRPC, Service: "svc"})
+
+	_, span := tracer.Process(t.Context(), nil, telemetry.Turn{Component: "llm"})
+	span.EndTurn("completed", nil, false)
+	tracer.Close(t.Context())
+
+	collector.Wait(t.Context(), t, "the turn", func(s otlptest.Span) bool {
+		return s.Name == "process llm" && s.Resource["service.name"] == "svc"
+	})
 }
 
 // counted is a log whose lines are counted.

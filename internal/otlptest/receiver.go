@@ -1,4 +1,4 @@
-// Package otlptest receives traces as a collector does, over HTTP, for tests: a [Receiver] decodes what real exporters
+// Package otlptest receives traces as a collector does, over HTTP or gRPC, for tests: a [Receiver] decodes what real exporters
 // send, and a test waits until it has the spans that it wants.
 package otlptest
 
@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -18,6 +19,7 @@ import (
 	collector "go.opentelemetry.io/proto/otlp/collector/trace/v1"
 	common "go.opentelemetry.io/proto/otlp/common/v1"
 	trace "go.opentelemetry.io/proto/otlp/trace/v1"
+	"google.golang.org/grpc"
 	"google.golang.org/protobuf/proto"
 )
 
@@ -53,6 +55,50 @@ func Start(t *testing.T) *Receiver {
 	r.URL = server.URL
 
 	return r
+}
+
+// StartGRPC starts a receiver that is asked over gRPC. It ends with the test.
+func StartGRPC(t *testing.T) *Receiver {
+	t.Helper()
+
+	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	r := &Receiver{changed: make(chan struct{}), URL: "http://" + listener.Addr().String()}
+	server := grpc.NewServer()
+	collector.RegisterTraceServiceServer(server, &service{receiver: r})
+
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(listener) }()
+
+	t.Cleanup(func() {
+		server.Stop()
+
+		if err := <-served; err != nil {
+			t.Error(err)
+		}
+	})
+
+	return r
+}
+
+// service is the collector's interface over gRPC.
+type service struct {
+	collector.UnimplementedTraceServiceServer
+
+	receiver *Receiver
+}
+
+// Export implements [collector.TraceServiceServer].
+func (s *service) Export(
+	_ context.Context, batch *collector.ExportTraceServiceRequest,
+) (*collector.ExportTraceServiceResponse, error) {
+	body, err := proto.Marshal(batch)
+	s.receiver.add(batch, body)
+
+	return &collector.ExportTraceServiceResponse{}, err
 }
 
 func (r *Receiver) serve(w http.ResponseWriter, request *http.Request) {

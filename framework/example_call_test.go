@@ -2,11 +2,9 @@ package framework_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 
-	"github.com/woodwork-go/woodwork/embedded"
 	"github.com/woodwork-go/woodwork/framework"
 	"github.com/woodwork-go/woodwork/framework/call"
 )
@@ -65,26 +63,10 @@ func ExampleTurn_Stream() {
 
 // withCalculator runs the calculator and an agent with the handler, and asks the agent.
 func withCalculator(handler framework.Handler) string {
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error, 2)
+	ctx := context.Background()
 
-	server, err := embedded.Start(ctx, embedded.Config{})
-	if err != nil {
-		panic(err)
-	}
+	cfg, stop := pipeline(ctx, calculator(), framework.Service{Name: "agent", Handler: handler})
+	defer stop()
 
-	cfg := framework.Config{InProcess: server}
-	for _, s := range []framework.Service{calculator(), {Name: "agent", Handler: handler}} {
-		go func() { ended <- framework.Run(ctx, s, cfg) }()
-	}
-
-	answer := ask(ctx, cfg, "agent", "how much is it?")
-
-	cancel()
-
-	if err := errors.Join(<-ended, <-ended, server.Close()); err != nil {
-		panic(err)
-	}
-
-	return strings.TrimSpace(answer)
+	return strings.TrimSpace(ask(ctx, cfg, "agent", "how much is it?"))
 }

@@ -144,23 +144,34 @@ func ExampleSession() {
 	// turn 2
 }
 
-// pipeline runs a service on a broker in this process until stop is called.
-func pipeline(ctx context.Context, s framework.Service) (framework.Config, func()) {
+// pipeline runs services on a broker in this process until stop is called.
+func pipeline(ctx context.Context, services ...framework.Service) (framework.Config, func()) {
+	return pipelineWith(ctx, framework.Config{}, services...)
+}
+
+// pipelineWith is pipeline with settings of the services' own.
+func pipelineWith(ctx context.Context, cfg framework.Config, services ...framework.Service) (framework.Config, func()) {
 	server, err := embedded.Start(ctx, embedded.Config{})
 	if err != nil {
 		panic(err)
 	}
 
-	cfg := framework.Config{InProcess: server}
+	cfg.InProcess = server
 	ctx, cancel := context.WithCancel(ctx)
-	ended := make(chan error, 1)
+	ended := make(chan error, len(services))
 
-	go func() { ended <- framework.Run(ctx, s, cfg) }()
+	for _, s := range services {
+		go func() { ended <- framework.Run(ctx, s, cfg) }()
+	}
 
 	return cfg, func() {
 		cancel()
 
-		if err := errors.Join(<-ended, server.Close()); err != nil {
+		for range services {
+			err = errors.Join(err, <-ended)
+		}
+
+		if err := errors.Join(err, server.Close()); err != nil {
 			panic(err)
 		}
 	}
@@ -208,7 +219,9 @@ func ask(ctx context.Context, cfg framework.Config, component, prompt string) st
 				return fmt.Sprintf("%s: %s", end.State, end.Reason)
 			}
 
-			return strings.Join(answer, "")
+			if len(answer) > 0 { // the component itself said nothing where it only passed the turn on
+				return strings.Join(answer, "")
+			}
 		}
 	}
 }

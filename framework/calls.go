@@ -180,6 +180,16 @@ func (l listing) Has(instance bus.Endpoint) bool {
 	return len(l.registry.Find(registry.Query{Component: instance.Component, Instance: instance.Instance})) > 0
 }
 
+// breakers are those that the service has and those of the components that it calls.
+func (s *Service) breakers(c *Client) []breaker.Status {
+	all := c.Breakers().Statuses()
+	if s.Breakers != nil {
+		all = append(all, s.Breakers()...)
+	}
+
+	return all
+}
+
 // serveCalls serves the component's operations, if it has any, and returns what stops that: it refuses further requests
 // at once, and those in progress may go on for Config.Drain.
 func (s *Service) serveCalls(ctx context.Context, cfg *Config, c *Client, self *presence) (stop func(), err error) {
@@ -190,7 +200,7 @@ func (s *Service) serveCalls(ctx context.Context, cfg *Config, c *Client, self *
 	at := bus.Endpoint{Component: s.Name, Instance: self.Instance().ID}
 
 	server, err := call.Serve(ctx, c.bus, at, s.Calls, call.ServerConfig{
-		Limit: s.CallLimit, Tracer: c.trace,
+		Limit: s.CallLimit, Observe: self.served, Tracer: c.trace,
 	})
 	if err != nil {
 		return nil, err

@@ -13,6 +13,7 @@ import (
 	"github.com/woodwork-go/woodwork/framework/bus/natsbus"
 	"github.com/woodwork-go/woodwork/framework/bus/redisbus"
 	"github.com/woodwork-go/woodwork/framework/call"
+	"github.com/woodwork-go/woodwork/framework/monitor"
 	"github.com/woodwork-go/woodwork/framework/stream"
 	"github.com/woodwork-go/woodwork/framework/telemetry"
 )
@@ -74,6 +75,8 @@ type Config struct {
 	RegistryTTL time.Duration
 	// Heartbeat is how often the instance's entry in the registry is refreshed. Defaults to a third of RegistryTTL.
 	Heartbeat time.Duration
+	// Monitor says when so much of an instance's work fails that it drains and ends, with ErrSick. Defaults to never.
+	Monitor monitor.Config
 	// Health is the address of the health endpoint, such as "127.0.0.1:8090". Defaults to none.
 	Health string
 	// Drain is how long running turns may go on after the process was told to end; then other instances take them.

@@ -75,6 +75,8 @@ func (o *Options) Register(fs *flag.FlagSet) {
 	fs.StringVar(&c.Instance, "instance", "", "`id` of this instance in the registry (default random)")
 	fs.DurationVar(&c.RegistryTTL, "registry-ttl", 0, "how long an instance that died is listed, whole seconds (default 10s)")
 	fs.DurationVar(&c.Heartbeat, "registry-heartbeat", 0, "how often the instance says that it is alive (default registry-ttl/3)")
+	fs.Float64Var(&c.Monitor.MinSuccess, "min-success", 0,
+		"share of the latest turns and calls, 0 to 1, below which this instance drains and ends (default: none)")
 	fs.DurationVar(&c.Drain, "drain", 20*time.Second, "how long running turns may finish on SIGTERM; -1s hands them over")
 	fs.StringVar(&o.to, "to", "", "`components` that get the output, comma-separated; \"output\" is the user")
 	fs.IntVar(&o.Concurrency, "concurrency", 0, "turns at once in this instance (default 64)")

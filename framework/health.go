@@ -19,7 +19,7 @@ const (
 )
 
 // health serves /healthz (the process can go on: it has not failed, nor has its bus ended) and /readyz (it takes work
-// and others can see it in the registry). A nil health serves nothing.
+// and others can see it in the registry; with details for ?detail, or where JSON is accepted). A nil health serves nothing.
 type health struct {
 	server *http.Server
 	addr   string
@@ -41,7 +41,7 @@ func startHealth(ctx context.Context, addr string) (*health, error) {
 	h := &health{addr: listener.Addr().String(), done: make(chan struct{})}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { answer(w, h.check((*presence).alive, nil)) })
-	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) { answer(w, h.check((*presence).ready, errState)) })
+	mux.HandleFunc("GET /readyz", h.readyz)
 
 	h.server = &http.Server{Handler: mux, ReadHeaderTimeout: healthTimeout, ReadTimeout: healthTimeout}
 

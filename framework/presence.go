@@ -11,8 +11,10 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/woodwork-go/woodwork/framework/breaker"
 	"github.com/woodwork-go/woodwork/framework/bus"
 	"github.com/woodwork-go/woodwork/framework/call"
+	"github.com/woodwork-go/woodwork/framework/monitor"
 	"github.com/woodwork-go/woodwork/framework/registry"
 	"github.com/woodwork-go/woodwork/framework/turn"
 )
@@ -21,8 +23,11 @@ import (
 type presence struct {
 	*registry.Member
 
-	bus  bus.Bus
-	over chan error // gets the outcome of the member
+	bus      bus.Bus
+	over     chan error // gets the outcome of the member
+	monitor  *monitor.Monitor
+	breakers func() []breaker.Status
+	limit    int // turns at once
 
 	server      atomic.Pointer[call.Server] // nil while no calls are served
 	running     atomic.Int64
@@ -35,11 +40,13 @@ const defaultConcurrency = 64
 
 // newPresence describes the instance; nobody sees it before join.
 func newPresence(s *Service, cfg *Config, c *Client, health *health) (*presence, error) {
-	p := &presence{bus: c.bus, over: make(chan error, 1)}
+	p := &presence{
+		bus: c.bus, over: make(chan error, 1), monitor: monitor.New(cfg.Monitor),
+		breakers: func() []breaker.Status { return s.breakers(c) },
+	}
 
-	limit := 0
 	if s.Handler != nil {
-		limit = cmp.Or(s.Concurrency, defaultConcurrency)
+		p.limit = cmp.Or(s.Concurrency, defaultConcurrency)
 	}
 
 	host, _ := os.Hostname() // a machine without a name has none to show
@@ -53,7 +60,7 @@ func newPresence(s *Service, cfg *Config, c *Client, health *health) (*presence,
 			Endpoint: health.endpoint(host),
 		},
 		TTL: cfg.RegistryTTL, Heartbeat: cfg.Heartbeat, Logger: cfg.Logger,
-		Report: func() registry.Report { return p.report(limit) },
+		Report: p.report,
 	})
 	if err != nil {
 		return nil, &UsageError{err}
@@ -65,8 +72,8 @@ func newPresence(s *Service, cfg *Config, c *Client, health *health) (*presence,
 // serves makes the calls that a server serves part of the load.
 func (p *presence) serves(s *call.Server) { p.server.Store(s) }
 
-func (p *presence) report(limit int) registry.Report {
-	load := registry.Load{Running: int(p.running.Load()), Limit: limit}
+func (p *presence) report() registry.Report {
+	load := registry.Load{Running: int(p.running.Load()), Limit: p.limit}
 
 	if s := p.server.Load(); s != nil {
 		running, most := s.Load()
@@ -75,8 +82,9 @@ func (p *presence) report(limit int) registry.Report {
 	}
 
 	return registry.Report{
-		Load:  load,
-		Stats: registry.Stats{Turns: p.turns.Load(), Errors: p.errs.Load(), Busy: time.Duration(p.busy.Load())},
+		Load:   load,
+		Stats:  registry.Stats{Turns: p.turns.Load(), Errors: p.errs.Load(), Busy: time.Duration(p.busy.Load())},
+		Lately: p.monitor.Report(), Breakers: p.openBreakers(), Problem: p.monitor.Problem(),
 	}
 }
 
@@ -135,7 +143,7 @@ func (p *presence) settle(err error) {
 // counted counts the turns that a handler works on.
 func (p *presence) counted(next turn.Handler) turn.Handler {
 	return func(ctx context.Context, a *turn.Attempt) error {
-		begun, fine := time.Now(), false
+		begun, fine, returned := time.Now(), false, false
 
 		p.running.Add(1)
 
@@ -147,10 +155,16 @@ func (p *presence) counted(next turn.Handler) turn.Handler {
 			if !fine {
 				p.errs.Add(1)
 			}
+
+			if !returned { // it panicked
+				p.monitor.Observe(time.Since(begun), true)
+			}
 		}()
 
 		err := next(ctx, a)
-		fine = err == nil
+		fine, returned = err == nil, true
+
+		p.worked(ctx, time.Since(begun), err)
 
 		return err
 	}

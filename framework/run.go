@@ -118,6 +118,7 @@ func work(ctx context.Context, s Service, cfg Config, client *Client, self *pres
 	}
 
 	group.Go(func() error { return self.guard(ctx) })
+	group.Go(func() error { return self.sickness(ctx) })
 
 	return ignoreEnd(ctx, group.Wait())
 }

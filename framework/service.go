@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/woodwork-go/woodwork/framework/breaker"
 	"github.com/woodwork-go/woodwork/framework/bus"
 	"github.com/woodwork-go/woodwork/framework/call"
 	"github.com/woodwork-go/woodwork/framework/stream"
@@ -51,6 +52,9 @@ type Service struct {
 	// CallLimit is how many calls are served at once in one instance; more are refused, and go to another one. Defaults to
 	// 64.
 	CallLimit int
+	// Breakers returns the state of circuit breakers of the service's own, for its health and for the registry, beside
+	// those of the components that it calls. It must not block. Defaults to none.
+	Breakers func() []breaker.Status
 	// Run is an edge's own loop. When it returns, the process drains and ends. Defaults to none.
 	Run func(ctx context.Context, c *Client) error
 	// Setup runs once, after the bus is open and before the first turn. Defaults to none.

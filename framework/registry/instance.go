@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/woodwork-go/woodwork/framework/bus"
+	"github.com/woodwork-go/woodwork/framework/monitor"
 	"github.com/woodwork-go/woodwork/subjects"
 )
 
@@ -51,6 +52,8 @@ type Report struct {
 	Load Load `json:"load"`
 	// Stats counts what it has done.
 	Stats Stats `json:"stats"`
+	// Lately says how its work went in the last minutes.
+	Lately monitor.Report `json:"lately"`
 	// Breakers says which components it does not call for now, and why, by name. They are hints.
 	Breakers map[string]string `json:"breakers,omitempty"`
 	// Problem says in one line what is wrong; empty when nothing is.

@@ -112,9 +112,10 @@ func (s *Settings) Name() string { return s.backends[0].model.Name() }
 func (s *Settings) Service() framework.Service {
 	return framework.Service{
 		Name: Name, Flags: s.Register, Check: s.Check,
-		Setup:   s.announce,
-		Handler: s.handle,
-		OnCrash: stream.Resume, // the handler starts over where its model can't go on
+		Setup:    s.announce,
+		Handler:  s.handle,
+		Breakers: s.Breakers,
+		OnCrash:  stream.Resume, // the handler starts over where its model can't go on
 	}
 }
 

@@ -8,7 +8,8 @@
 //
 // Programs outside a pipeline use a [Client]: it posts turns and follows the answers of a session.
 //
-// File map: service.go and turn.go what a component is and sees; client.go the outside view; session.go a component's
-// state in a session; config.go, flags.go and flagsbus.go settings; main.go and run.go the life of a process; health.go its health
-// endpoint.
+// File map: service.go and turn.go what a component is and sees; client.go the outside view, policy.go and dead.go parts of
+// it; session.go a component's state in a session; calls.go requests to other components; presence.go and discover.go who
+// is there; config.go, flags.go and flagsbus.go settings; main.go and run.go the life of a process; health.go and
+// condition.go its health.
 package framework

@@ -90,16 +90,6 @@ type Config struct {
 	Name string
 }
 
-// telemetry completes the settings of traces.
-func (c *Config) telemetry() telemetry.Config {
-	t := c.Telemetry
-	t.Service, t.Namespace = cmp.Or(t.Service, c.Name), cmp.Or(t.Namespace, c.App)
-	t.Version, t.Instance = cmp.Or(t.Version, Version()), cmp.Or(t.Instance, instance())
-	t.Logger = c.Logger
-
-	return t
-}
-
 func (c *Config) dialConfig() dial.Config {
 	return dial.Config{NATS: c.natsConfig(), Redis: c.redisConfig(), Brokers: c.Brokers, Embedded: c.Embedded}
 }
@@ -109,6 +99,16 @@ func (c *Config) redisConfig() redisbus.Config {
 		User: c.User, Password: c.Password, CA: c.CA, Cert: c.Cert, Key: c.Key,
 		App: c.App, Name: c.Name, Logger: c.Logger,
 	}
+}
+
+// telemetry completes the settings of traces.
+func (c *Config) telemetry() telemetry.Config {
+	t := c.Telemetry
+	t.Service, t.Namespace = cmp.Or(t.Service, c.Name), cmp.Or(t.Namespace, c.App)
+	t.Version, t.Instance = cmp.Or(t.Version, Version()), cmp.Or(t.Instance, instance())
+	t.Logger = c.Logger
+
+	return t
 }
 
 func (c *Config) natsConfig() natsbus.Config {

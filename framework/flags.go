@@ -1,6 +1,7 @@
 package framework
 
 import (
+	"cmp"
 	"errors"
 	"flag"
 	"fmt"
@@ -80,7 +81,7 @@ func (o *Options) Register(fs *flag.FlagSet) {
 	fs.DurationVar(&c.Drain, "drain", 20*time.Second, "how long running turns may finish on SIGTERM; -1s hands them over")
 	fs.StringVar(&o.to, "to", "", "`components` that get the output, comma-separated; \"output\" is the user")
 	fs.IntVar(&o.Concurrency, "concurrency", 0, "turns at once in this instance (default 64)")
-	fs.StringVar(&o.LogLevel, "log-level", orText(o.LogLevel, "info"), "`level` of the log on stderr: debug, info, warn, error")
+	fs.StringVar(&o.LogLevel, "log-level", cmp.Or(o.LogLevel, "info"), "`level` of the log on stderr: debug, info, warn, error")
 	fs.StringVar(&o.logFormat, "log-format", "auto", "console, json, or auto: console on a terminal")
 }
 

@@ -1,6 +1,7 @@
 package framework
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -132,18 +133,10 @@ func healthURL(args []string, env func(string) string) string {
 		return args[0]
 	}
 
-	addr := orText(env(envName("health")), defaultHealth)
+	addr := cmp.Or(env(envName("health")), defaultHealth)
 	if strings.HasPrefix(addr, ":") {
 		addr = "127.0.0.1" + addr
 	}
 
 	return "http://" + addr + "/readyz"
-}
-
-func orText(s, fallback string) string {
-	if s == "" {
-		return fallback
-	}
-
-	return s
 }

@@ -3,6 +3,7 @@ package framework_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -82,14 +83,21 @@ func changes(t *testing.T, c *framework.Client) <-chan registry.Event {
 func event(t *testing.T, events <-chan registry.Event, component string, holds func(registry.Event) bool) registry.Event {
 	t.Helper()
 
+	var seen []string
+
+	patience := time.NewTimer(time.Minute)
+	defer patience.Stop()
+
 	for {
 		select {
 		case e := <-events:
 			if e.Instance.Component == component && holds(e) {
 				return e
 			}
-		case <-t.Context().Done():
-			t.Fatalf("no such event about %s", component)
+
+			seen = append(seen, fmt.Sprintf("%s %s %s", e.Kind, e.Instance.Component, e.Instance.State))
+		case <-patience.C:
+			t.Fatalf("no such event about %s, but %q", component, seen)
 		}
 	}
 }

@@ -232,22 +232,24 @@ func (m *Member) ttl() time.Duration {
 	return m.cfg.TTL
 }
 
-// encode returns the next heartbeat.
+// encode returns the next heartbeat. Its report is taken after its state is known, so that it is never older.
 func (m *Member) encode() ([]byte, error) {
-	var report Report
+	m.mu.Lock()
+	m.self.Beat++
+	self, problem := m.self, m.problem
+	m.mu.Unlock()
+
 	if m.cfg.Report != nil {
-		report = m.cfg.Report()
+		self.Report = m.cfg.Report()
+	}
+
+	if problem != "" {
+		self.Problem = problem
 	}
 
 	m.mu.Lock()
-	defer m.mu.Unlock()
+	m.self.Report = self.Report
+	m.mu.Unlock()
 
-	if m.problem != "" {
-		report.Problem = m.problem
-	}
-
-	m.self.Beat++
-	m.self.Report = report
-
-	return json.Marshal(m.self)
+	return json.Marshal(self)
 }

@@ -14,8 +14,11 @@ type Woodwork struct {
 }
 
 // NewWoodwork returns the lanes of a bus, with the framework's own settings.
-func NewWoodwork(b bus.Bus) *Woodwork {
-	return &Woodwork{stream.NewStore(b, b.Info(), stream.Config{})}
+func NewWoodwork(b bus.Bus) *Woodwork { return ConfigureWoodwork(b, stream.Config{}) }
+
+// ConfigureWoodwork returns the lanes of a bus with other settings.
+func ConfigureWoodwork(b bus.Bus, cfg stream.Config) *Woodwork {
+	return &Woodwork{stream.NewStore(b, b.Info(), cfg)}
 }
 
 // Close ends what the lanes share, not the bus.

@@ -49,5 +49,6 @@ func All() []Row {
 		{"catchup", "100 frames in a log of 1 M entries", catchUp},
 		{"turns", "an acknowledged post of a turn", turns},
 		{"first-token", "the first token through three services", firstToken},
+		{"telemetry", "the cost of a chunk with traces exported", tracing},
 	}
 }

@@ -39,10 +39,16 @@ type Harness struct {
 	Lapse func(t testing.TB, b bus.Bus)
 	// Cut breaks a connection, which the bus is to mend by itself. nil leaves out the cases that need it.
 	Cut func(t testing.TB, b bus.Bus)
+	// Fill makes the broker refuse to store more until free is called. nil leaves out the cases that need it.
+	Fill func(t testing.TB) (free func())
+	// Restart kills the broker's process and starts it again on the same address and data; it returns when the broker
+	// can be used. nil leaves out the cases that need it.
+	Restart func(t testing.TB)
 }
 
-// Run checks that the bus behind the harness keeps every promise of the port. It calls open once; what open starts is
-// ended by its own t.Cleanup. Subtests run in parallel. The suite closes every bus it opens; that nothing runs on after
+// Run checks that the bus behind the harness keeps every promise of the port. It calls open once for the
+// cases that share a broker, and again for each that fills or restarts its broker; what open starts is ended by its own
+// t.Cleanup. Subtests run in parallel. The suite closes every bus it opens; that nothing runs on after
 // that is for the caller's TestMain to check, with goleak.
 func Run(t *testing.T, features Features, open func(t *testing.T) Harness) {
 	t.Helper()
@@ -51,7 +57,7 @@ func Run(t *testing.T, features Features, open func(t *testing.T) Harness) {
 	features.LeaseSlack = cmp.Or(features.LeaseSlack, max(2*time.Second, 2*features.Lease))
 	features.ExpirySlack = cmp.Or(features.ExpirySlack, 3*time.Second)
 	features.Letters = cmp.Or(features.Letters, 1000)
-	s := &suite{features: features, Harness: open(t)}
+	s := &suite{features: features, Harness: open(t), begin: open}
 
 	for _, c := range cases() {
 		t.Run(c.name, func(t *testing.T) {
@@ -85,7 +91,7 @@ func cases() []promise {
 	for _, some := range [][]promise{
 		infoCases(), logCases(), frameCases(), fenceCases(), followCases(), signalCases(), readCases(), outcomeCases(),
 		mailboxCases(), claimCases(), stressCases(), kvCases(), watchCases(), deadCases(), rpcCases(), rpcEndCases(),
-		limitCases(), hostileCases(), closeCases(),
+		limitCases(), fullCases(), restartCases(), hostileCases(), closeCases(),
 	} {
 		all = append(all, some...)
 	}

@@ -23,6 +23,17 @@ type suite struct {
 
 	features Features
 	faults   *FaultConfig
+	begin    func(t *testing.T) Harness
+}
+
+// alone returns the suite with a broker of its own, for a case that disturbs whatever else uses its broker.
+func (s *suite) alone(t *testing.T) *suite {
+	t.Helper()
+
+	own := *s
+	own.Harness = s.begin(t)
+
+	return &own
 }
 
 // faulty returns the suite with faults in everything it opens.

@@ -2,6 +2,7 @@ package bustest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -120,6 +121,10 @@ func (r *tail) repair(ctx context.Context) error {
 	}
 
 	for e, err := range r.bus.Read(ctx, last, r.cursor) {
+		if errors.Is(err, bus.ErrUnknown) && pause(ctx) {
+			return r.repair(ctx)
+		}
+
 		if err != nil {
 			return err
 		}

@@ -1,6 +1,8 @@
 package membus_test
 
 import (
+	"errors"
+	"fmt"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -16,7 +18,7 @@ func TestBus(t *testing.T) {
 	t.Parallel()
 
 	bustest.Run(t, bustest.Features{PostOnce: true}, func(*testing.T) bustest.Harness {
-		broker := membus.NewBroker(membus.Config{})
+		broker := membus.NewBroker(membus.Config{MaxBytes: 64 << 20})
 
 		return bustest.Harness{
 			Open: func(testing.TB) bus.Bus { return broker.Open() },
@@ -25,6 +27,44 @@ func TestBus(t *testing.T) {
 
 				b.(*membus.Bus).Lapse()
 			},
+			Fill: func(t testing.TB) func() {
+				t.Helper()
+
+				return fill(t, broker.Open())
+			},
 		}
 	})
+}
+
+// fill sets ever smaller keys until none has room, and returns what deletes them.
+func fill(t testing.TB, b *membus.Bus) (free func()) {
+	t.Helper()
+
+	var keys []string
+
+	for size := b.Info().MaxBody; size > 0; {
+		key := fmt.Sprint("filling-", len(keys))
+		_, err := b.Set(t.Context(), bus.Sessions, key, make([]byte, size), 0, 0)
+
+		switch {
+		case errors.Is(err, bus.ErrFull):
+			size /= 2
+		case err != nil:
+			t.Fatal(err)
+		default:
+			keys = append(keys, key)
+		}
+	}
+
+	return func() {
+		for _, key := range keys {
+			if err := b.Delete(t.Context(), bus.Sessions, key, 0); err != nil {
+				t.Error(err)
+			}
+		}
+
+		if err := b.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}
 }

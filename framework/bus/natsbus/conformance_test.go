@@ -1,10 +1,15 @@
 package natsbus
 
 import (
+	"errors"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
-	"github.com/woodwork-go/woodwork/embedded/embeddedtest"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
 	"github.com/woodwork-go/woodwork/framework/bus"
 	"github.com/woodwork-go/woodwork/framework/bus/bustest"
 )
@@ -13,9 +18,21 @@ func TestConformance(t *testing.T) {
 	t.Parallel()
 	bustest.Run(t, bustest.Features{Lease: time.Second}, func(t *testing.T) bustest.Harness {
 		t.Helper()
-		url := embeddedtest.Run(t).URL()
+		file := filepath.Join(t.TempDir(), "server.conf")
+		if err := os.WriteFile(file, []byte("jetstream { max_file_store: 128MB }"), 0o600); err != nil {
+			t.Fatal(err)
+		}
 
-		return harness(url)
+		s := runServer(t, file)
+		h := harness(s.url)
+		h.Fill = func(t testing.TB) func() { return fillStore(t, s.url) }
+		h.Restart = func(t testing.TB) {
+			t.Helper()
+			s.kill()
+			s.start(t)
+		}
+
+		return h
 	})
 }
 
@@ -34,5 +51,32 @@ func harness(url string) bustest.Harness {
 				}
 			}
 		},
+	}
+}
+
+// fillStore fills a server's store with something else up to its limit, and returns what removes that.
+func fillStore(t testing.TB, url string) (free func()) {
+	t.Helper()
+	const name, size = "filling", 512 << 10
+	nc := must(nats.Connect(url))(t)
+	t.Cleanup(nc.Close)
+	js := must(jetstream.New(nc))(t)
+	must(js.CreateStream(t.Context(), jetstream.StreamConfig{Name: name}))(t)
+
+	for {
+		_, err := js.Publish(t.Context(), name, make([]byte, size))
+		var ae *jetstream.APIError
+		if errors.As(err, &ae) && ae.ErrorCode == codeInsufficient {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+
+	return func() {
+		if err := js.DeleteStream(t.Context(), name); err != nil {
+			t.Error(err)
+		}
 	}
 }

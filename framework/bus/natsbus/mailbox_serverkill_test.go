@@ -3,27 +3,14 @@
 package natsbus
 
 import (
-	"bufio"
-	"fmt"
-	"io"
-	"os"
-	"os/exec"
-	"strings"
 	"testing"
 	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/woodwork-go/woodwork/embedded"
 	"github.com/woodwork-go/woodwork/framework/bus"
 	"github.com/woodwork-go/woodwork/subjects"
-)
-
-// serverDir and serverListen tell a copy of this test's process to be a server.
-const (
-	serverDir    = "WOODWORK_TEST_SERVER_DIR"
-	serverListen = "WOODWORK_TEST_SERVER_LISTEN"
 )
 
 // smallBlocks is a limit on the size of a JetStream stream that makes its store use blocks of some 30 KiB.
@@ -34,23 +21,16 @@ const smallBlocks = 120_000
 func TestServerKilled(t *testing.T) {
 	t.Parallel()
 
-	if dir := os.Getenv(serverDir); dir != "" {
-		beServer(t, dir, os.Getenv(serverListen))
+	server := runServer(t, "")
+	makeSmallTurns(t, server.url)
 
-		return
-	}
-
-	dir := t.TempDir()
-	url, kill := startServer(t, dir, "127.0.0.1:-1")
-	makeSmallTurns(t, url)
-
-	b := open(t, Config{URL: url})
+	b := open(t, Config{URL: server.url})
 	scheduled := forgettable(t, b)
 
 	// The server notes every 100 ms what was acknowledged; without the note it would deliver the entry again.
 	receive(t, "a second", time.After(time.Second))
-	kill()
-	startServer(t, dir, strings.TrimPrefix(url, "nats://"))
+	server.kill()
+	server.start(t)
 
 	back := must(b.msgAt(t.Context(), b.ns.TurnsStream(), scheduled))(t)
 	t.Logf("the removed entry is back: %v", back != nil) // this server's flaw; without it nothing is to be revived
@@ -133,49 +113,4 @@ func makeSmallTurns(t *testing.T, url string) {
 	cfg := turnsConfig(must(subjects.New(subjects.DefaultApp, subjects.DefaultShards))(t), 1)
 	cfg.MaxBytes = smallBlocks
 	must(must(jetstream.New(nc))(t).CreateStream(t.Context(), cfg))(t)
-}
-
-// startServer runs a server in a process of its own until kill is called or the test ends.
-func startServer(t *testing.T, dir, listen string) (url string, kill func()) {
-	t.Helper()
-
-	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestServerKilled$")
-	cmd.Env = append(os.Environ(), serverDir+"="+dir, serverListen+"="+listen)
-	cmd.Stderr = os.Stderr
-	in := must(cmd.StdinPipe())(t)
-	out := bufio.NewScanner(must(cmd.StdoutPipe())(t))
-
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-
-	kill = func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-		_ = in.Close()
-	}
-	t.Cleanup(kill)
-
-	for out.Scan() {
-		if url, ok := strings.CutPrefix(out.Text(), "listening on "); ok {
-			return url, kill
-		}
-	}
-
-	t.Fatalf("the server ended: %v", out.Err())
-
-	return "", nil
-}
-
-// beServer is a server until it is killed, or the test that started it ends.
-func beServer(t *testing.T, dir, listen string) {
-	t.Helper()
-
-	s := must(embedded.Start(t.Context(), embedded.Config{Dir: dir, Listen: listen}))(t)
-	fmt.Fprintln(os.Stdout, "listening on", s.URL())
-	_, _ = io.Copy(io.Discard, os.Stdin)
-
-	if err := s.Close(); err != nil {
-		t.Error(err)
-	}
 }

@@ -13,7 +13,9 @@ import (
 	"github.com/woodwork-go/woodwork/framework/bus"
 	"github.com/woodwork-go/woodwork/framework/bus/membus"
 	"github.com/woodwork-go/woodwork/framework/bus/natsbus"
+	"github.com/woodwork-go/woodwork/framework/bus/redisbus"
 	"github.com/woodwork-go/woodwork/framework/envelope"
+	"github.com/woodwork-go/woodwork/internal/redistest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -43,6 +45,21 @@ func onEach(t *testing.T, test func(t *testing.T, b broker)) {
 			t.Helper()
 
 			b, err := natsbus.Open(t.Context(), natsbus.Config{URL: url, AppendTimeout: 5 * time.Second})
+			if err != nil {
+				t.Fatal(err)
+			}
+
+			return b
+		}})
+	})
+	t.Run("redis", func(t *testing.T) {
+		t.Parallel()
+
+		url := redistest.Run(t, redistest.Options{}).URL()
+		test(t, broker{func(t *testing.T) bus.Bus {
+			t.Helper()
+
+			b, err := redisbus.Open(t.Context(), redisbus.Config{URL: url, AppendTimeout: 5 * time.Second})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -9,6 +9,11 @@ func (n Namespace) RedisLog(session, stream string) (string, error) {
 	return n.redisStream(KindLog, session, stream)
 }
 
+// RedisHead returns the key of what a log's next append needs to know of its last entry, and of when entries were added.
+func (n Namespace) RedisHead(session, stream string) (string, error) {
+	return n.redisStream("head", session, stream)
+}
+
 // RedisLive returns the channel on which a stream's frames reach readers when they are stored.
 func (n Namespace) RedisLive(session, stream string) (string, error) {
 	return n.redisStream(KindLive, session, stream)

@@ -20,6 +20,7 @@ func TestGoldenRedisNames(t *testing.T) {
 	}{
 		{ns.RedisLog, "alice", "t1", "ww:shop:log:{alice}:t1"},
 		{ns.RedisLog, "alice", subjects.Timeline, "ww:shop:log:{alice}:_timeline"},
+		{ns.RedisHead, "alice", "t1", "ww:shop:head:{alice}:t1"},
 		{ns.RedisLive, "alice", "t1", "ww:shop:live:{alice}:t1"},
 		{ns.RedisSignal, "alice", "t1", "ww:shop:sig:{alice}:t1"},
 		{ns.RedisCall, "llm", "i1", "ww:shop:call:llm:i1"},
@@ -41,7 +42,7 @@ func TestRedisNamesAreApart(t *testing.T) {
 		}
 		id := rapid.StringMatching(`[A-Za-z0-9_-]{1,6}|[:{}a]{1,3}|`)
 		a, b, c, d := id.Draw(t, "a"), id.Draw(t, "b"), id.Draw(t, "c"), id.Draw(t, "d")
-		builders := []func(a, b string) (string, error){ns.RedisLog, ns.RedisLive, ns.RedisSignal, ns.RedisCall}
+		builders := []func(a, b string) (string, error){ns.RedisLog, ns.RedisHead, ns.RedisLive, ns.RedisSignal, ns.RedisCall}
 		i := rapid.IntRange(0, len(builders)-1).Draw(t, "one")
 		j := rapid.IntRange(0, len(builders)-1).Draw(t, "other")
 		one, err := builders[i](a, b)
@@ -55,7 +56,7 @@ func TestRedisNamesAreApart(t *testing.T) {
 		if (one == other) != (i == j && a == c && b == d) {
 			t.Errorf("%d of %q, %q is %s; %d of %q, %q is %s", i, a, b, one, j, c, d, other)
 		}
-		if i < 3 && strings.Count(one, "{"+a+"}") != 1 {
+		if i < 4 && strings.Count(one, "{"+a+"}") != 1 {
 			t.Errorf("%s has no tag of %s", one, a)
 		}
 	})

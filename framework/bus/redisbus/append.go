@@ -33,17 +33,26 @@ func (b *Bus) Append(ctx context.Context, f *bus.Frame, after *bus.Entry) (*bus.
 }
 
 func (b *Bus) append(ctx context.Context, f *bus.Frame, after *bus.Entry) (*bus.Entry, error) {
-	args, p, err := b.entryArgs(f, after)
+	names, err := b.logNames(f.ID)
 	if err != nil {
 		return nil, err
 	}
-	key, err := b.ns.RedisLog(f.ID.Session, f.ID.Stream)
+	p, err := checked(f, after)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", bus.ErrInvalid, err)
+		return nil, err
+	}
+	frame, begin, err := packFrame(f, p)
+	if err != nil {
+		return nil, err
+	}
+	before := []byte(nil)
+	if after != nil {
+		before = packBegin(after.Position, after.Writer)
 	}
 	try, cancel := context.WithTimeout(ctx, b.cfg.AppendTimeout)
 	defer cancel()
-	reply, err := b.run(try, b.appendScript, []string{key}, args...)
+	reply, err := b.run(try, b.appendScript, []string{names.log, names.head},
+		entryID(p), before, frame[:begin], b.cfg.MaxAge.Milliseconds(), names.live, frame)
 	if err != nil {
 		return nil, b.ended(ctx, err)
 	}
@@ -57,44 +66,42 @@ func (b *Bus) append(ctx context.Context, f *bus.Frame, after *bus.Entry) (*bus.
 			return nil, fmt.Errorf("an entry %s behind %s: %w", entryID(p), entryID(after.Position), bus.ErrInvalid)
 		}
 
-		return nil, fmt.Errorf("key %s holds a foreign entry with an id after %s: %w", key, entryID(p), bus.ErrCorrupt)
+		return nil, fmt.Errorf("key %s holds a foreign entry with an id after %s: %w", names.log, entryID(p), bus.ErrCorrupt)
 	default:
 		return nil, fmt.Errorf("%w: script %s returned %v", errReply, b.appendScript.name, reply)
 	}
 }
 
-// entryArgs checks a frame and returns the script's arguments and where the frame goes.
-func (b *Bus) entryArgs(f *bus.Frame, after *bus.Entry) ([]any, bus.Position, error) {
-	live, err := b.ns.RedisLive(f.ID.Session, f.ID.Stream)
-	if err != nil {
-		return nil, bus.Position{}, fmt.Errorf("%w: %w", bus.ErrInvalid, err)
+// logNames are what the server calls the parts of a log.
+type logNames struct{ log, head, live string }
+
+func (b *Bus) logNames(id bus.StreamID) (n logNames, err error) {
+	if n.log, err = b.ns.RedisLog(id.Session, id.Stream); err != nil {
+		return n, fmt.Errorf("%w: %w", bus.ErrInvalid, err)
 	}
+	if n.head, err = b.ns.RedisHead(id.Session, id.Stream); err != nil {
+		return n, fmt.Errorf("%w: %w", bus.ErrInvalid, err)
+	}
+	if n.live, err = b.ns.RedisLive(id.Session, id.Stream); err != nil {
+		return n, fmt.Errorf("%w: %w", bus.ErrInvalid, err)
+	}
+
+	return n, nil
+}
+
+// checked checks a frame and returns where it goes.
+func checked(f *bus.Frame, after *bus.Entry) (bus.Position, error) {
 	if err := wire.CheckFrame(f); err != nil {
-		return nil, bus.Position{}, err
+		return bus.Position{}, err
 	}
 	if len(f.Body) > maxBody {
-		return nil, bus.Position{}, fmt.Errorf("body of %d bytes: %w", len(f.Body), bus.ErrTooLarge)
+		return bus.Position{}, fmt.Errorf("body of %d bytes: %w", len(f.Body), bus.ErrTooLarge)
 	}
 	if after != nil && after.ID != f.ID {
-		return nil, bus.Position{}, fmt.Errorf("the entry before is of %s: %w", after.ID, bus.ErrConflict)
+		return bus.Position{}, fmt.Errorf("the entry before is of %s: %w", after.ID, bus.ErrConflict)
 	}
-	p, err := place(f, after)
-	if err != nil {
-		return nil, p, err
-	}
-	id := entryID(p)
-	v := encodeFrame(f, id)
-	if n := v.size(); n > maxFields {
-		return nil, p, fmt.Errorf("fields of %d bytes: %w", n, bus.ErrTooLarge)
-	}
-	last, writer := "", ""
-	if after != nil {
-		last, writer = entryID(after.Position), after.Writer
-	}
-	args := make([]any, 0, 6+2*(fieldCount+1))
-	args = append(args, id, last, writer, b.cfg.MaxAge.Milliseconds(), live, f.Writer)
 
-	return v.appendTo(args, f.Body), p, nil
+	return place(f, after)
 }
 
 // ended puts the caller's own end in place of that of one try.

@@ -1,61 +1,69 @@
 -- Stores a frame as the entry behind the one that the caller knows as the last, and publishes it.
 --
 -- KEYS[1]  the log
+-- KEYS[2]  its head: a hash of how the last frame begins, and of marks
 -- ARGV[1]  id of the new entry
--- ARGV[2]  id of the entry before, or '' when the log is empty
--- ARGV[3]  writer of the entry before
+-- ARGV[2]  how the frame before begins, which says its id and its writer; '' when the log is empty
+-- ARGV[3]  how the new one begins
 -- ARGV[4]  how long entries are kept, in milliseconds
 -- ARGV[5]  channel of live frames
--- ARGV[6]  writer of the new entry
--- ARGV[7…] further fields and their values
+-- ARGV[6]  the frame
 --
 -- Returns 'ok'; 'conflict' when another entry is the last; 'blocked' when the new one would not be behind it, or not
 -- behind one that isn't ours.
-local log, id, age = KEYS[1], ARGV[1], tonumber(ARGV[4])
+local log, head, before = KEYS[1], KEYS[2], ARGV[2]
 
--- The writer is compared, too: a log that expired and began again may have reached the same id.
-local last = redis.call('XREVRANGE', log, '+', '-', 'COUNT', 1)[1]
-while last and last[2][1] ~= 'v' do
-  last = redis.call('XREVRANGE', log, '(' .. last[1], '-', 'COUNT', 1)[1]
+-- The last frame in the log, or '': what counts when the head doesn't say what the caller knows.
+local function last()
+  local from = '+'
+  while true do
+    local entry = redis.call('XREVRANGE', log, from, '-', 'COUNT', 1)[1]
+    if not entry then return '' end
+    if entry[2][1] == 'frame' then return entry[2][2] end
+    from = '(' .. entry[1]
+  end
 end
-if last then
-  if last[1] ~= ARGV[2] or last[2][4] ~= ARGV[3] then return 'conflict' end
-elseif ARGV[2] ~= '' then
-  return 'conflict'
+
+-- Keeps the log and its head, and drops what is too old from the front. A mark is the time and the id of an entry; all
+-- entries before it are older. Marks of a log that is new are of one that is gone.
+local function refresh(new)
+  local age = tonumber(ARGV[4])
+  local keep = age + math.ceil(age / 16)
+  local time = redis.call('TIME')
+  local now = time[1] * 1000 + math.floor(time[2] / 1000)
+
+  local marks, oldest = {}, nil
+  for at, id in string.gmatch(not new and redis.call('HGET', head, 'marks') or '', '(%d+) (%S+)') do
+    if tonumber(at) <= now - age then oldest = id else marks[#marks + 1] = at .. ' ' .. id end
+  end
+  if oldest then redis.call('XTRIM', log, 'MINID', oldest) end
+  marks[#marks + 1] = string.format('%.0f %s', now, ARGV[1])
+  redis.call('HSET', head, 'marks', table.concat(marks, ' '))
+
+  -- The head first: it must not outlive the log.
+  redis.call('PEXPIRE', head, keep)
+  redis.call('PEXPIRE', log, keep)
 end
 
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
+if before == '' or redis.call('HGET', head, 'last') ~= before then
+  local frame = last()
+  if string.sub(frame, 1, #before) ~= before or before == '' and frame ~= '' then return 'conflict' end
+end
 
-local added = redis.pcall('XADD', log, id, 'v', '1', 'writer', ARGV[6], 'at', string.format('%.0f', now),
-  unpack(ARGV, 7))
+local added
+if before == '' then
+  added = redis.pcall('XADD', log, ARGV[1], 'frame', ARGV[6])
+else
+  added = redis.pcall('XADD', log, 'NOMKSTREAM', ARGV[1], 'frame', ARGV[6])
+end
+if not added then return 'conflict' end -- the log is gone and its head is not
 if type(added) == 'table' and added.err then
   if string.find(added.err, 'equal or smaller', 1, true) then return 'blocked' end
   return added
 end
-redis.call('PEXPIRE', log, age)
-
--- A log that is written for longer than its entries are kept loses them at its front, now and then and a few at a time.
-if redis.call('XLEN', log) % 16 == 0 then
-  local oldest = redis.call('XRANGE', log, '-', '+', 'COUNT', 1)[1]
-  local function old(entry)
-    return entry[2][1] ~= 'v' or tonumber(entry[2][6]) < now - age
-  end
-  if old(oldest) then
-    for _, entry in ipairs(redis.call('XRANGE', log, '-', '+', 'COUNT', 64)) do
-      if not old(entry) then break end
-      oldest = entry
-    end
-    redis.call('XTRIM', log, 'MINID', oldest[1])
-  end
-end
-
--- The live frame is its id and its fields, each with its length before it.
-local live = { #id .. ':' .. id, #'v' .. ':v', '1:1', '6:writer', #ARGV[6] .. ':' .. ARGV[6] }
-for i = 7, #ARGV do
-  live[#live + 1] = #ARGV[i] .. ':'
-  live[#live + 1] = ARGV[i] -- an element of its own: a large body is copied once less
-end
-redis.call('PUBLISH', ARGV[5], table.concat(live))
+local lost = redis.call('HSET', head, 'last', ARGV[3]) == 1
+local left = redis.call('PTTL', log)
+if lost or left < tonumber(ARGV[4]) then refresh(left < 0) end
+redis.call('PUBLISH', ARGV[5], ARGV[6])
 
 return 'ok'

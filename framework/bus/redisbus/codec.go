@@ -16,8 +16,11 @@ const (
 	crcDigits       = 8
 	// maxFields bounds what an entry holds beside its body.
 	maxFields = 64 << 10
-	// maxTexts bounds the texts of a live frame, which a newer version may have more of.
-	maxTexts = 256
+	// packedExtra is room for an entry's id and the lengths of all texts of a frame.
+	packedExtra = 192
+	// maxTexts bounds the texts of a frame, which a newer version may have more of than the usual ones.
+	maxTexts   = 256
+	usualTexts = 32
 )
 
 // errForeign: the entry has none of our fields. It is ignored: whoever may write to a key can put one there.
@@ -49,7 +52,7 @@ func encodeFrame(f *bus.Frame, entry string) fields {
 	return v
 }
 
-// decodeEntry returns the entry of a stream that has this id and these fields, names and values in turn. Errors:
+// decodeEntry returns the entry that has this id and these fields, names and values in turn. Errors:
 // errForeign, [bus.ErrUnsupported] and [bus.ErrCorrupt].
 func decodeEntry(id bus.StreamID, entry string, list []string) (*bus.Entry, error) {
 	var (
@@ -139,9 +142,51 @@ func (f *fields) trace() map[string]string {
 	return trace
 }
 
-// decodeLive returns the entry that a live frame tells of: its id and its fields, each with its length before it.
-func decodeLive(id bus.StreamID, payload string) (*bus.Entry, error) {
-	list, ok := unpack(payload, maxTexts)
+// packBegin returns how every frame of this place and writer begins, and no other.
+func packBegin(p bus.Position, writer string) []byte {
+	return pack(entryID(p), nameVersion, protocolVersion, nameWriter, writer)
+}
+
+// packFrame returns the form in which a frame is stored and published: the entry's id, then names and values in turn; and
+// the length of its packBegin. The frame must have passed [wire.CheckFrame].
+func packFrame(f *bus.Frame, p bus.Position) (frame []byte, begin int, err error) {
+	id := entryID(p)
+	v := encodeFrame(f, id)
+	n := v.size()
+	if n > maxFields {
+		return nil, 0, fmt.Errorf("fields of %d bytes: %w", n, bus.ErrTooLarge)
+	}
+	frame = make([]byte, 0, n+len(f.Body)+packedExtra)
+	frame = appendPacked(frame, id)
+	for i, name := range fieldNames() {
+		if v[i] != "" || i <= fieldWriter {
+			frame = appendPacked(appendPacked(frame, name), v[i])
+		}
+		if i == fieldWriter {
+			begin = len(frame)
+		}
+	}
+	frame = appendPacked(frame, nameBody)
+
+	return appendPacked(frame, f.Body), begin, nil
+}
+
+// decodeStored returns the entry of a stream that has this id and these fields. Errors are those of decodeEntry.
+func decodeStored(id bus.StreamID, m stored) (*bus.Entry, error) {
+	if len(m.fields) < 2 || m.fields[0] != nameFrame {
+		return nil, errForeign
+	}
+	e, err := decodeFrame(id, m.fields[1])
+	if err == nil && entryID(e.Position) != m.id {
+		return nil, corrupt("id")
+	}
+
+	return e, err
+}
+
+// decodeFrame returns the entry that packFrame wrote. Errors are those of decodeEntry.
+func decodeFrame(id bus.StreamID, frame string) (*bus.Entry, error) {
+	list, ok := unpack(frame)
 	if !ok || len(list) == 0 {
 		return nil, errForeign
 	}

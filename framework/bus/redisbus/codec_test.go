@@ -16,17 +16,21 @@ import (
 )
 
 // stringsOf returns what is stored of a frame, names and values in turn.
-func stringsOf(f *bus.Frame, entry string) []string {
-	v := encodeFrame(f, entry)
-	list := []string{"v", v[fieldVersion], "writer", f.Writer, "at", "1"}
-	for _, item := range v.appendTo(nil, f.Body) {
-		if b, ok := item.([]byte); ok {
-			item = string(b)
-		}
-		list = append(list, fmt.Sprint(item))
+func stringsOf(tb interface{ Fatal(args ...any) }, f *bus.Frame, entry string) []string {
+	p, _ := parseEntryID(entry)
+	frame, begin, err := packFrame(f, p)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	if want := string(packBegin(p, f.Writer)); string(frame[:begin]) != want {
+		tb.Fatal(fmt.Sprintf("the frame begins %q, want %q", frame[:begin], want))
+	}
+	list, ok := unpack(string(frame))
+	if !ok || list[0] != entry {
+		tb.Fatal(fmt.Sprintf("packed %q", frame))
 	}
 
-	return list
+	return list[1:]
 }
 
 // TestStoredForm holds the form still: a client in any language relies on it.
@@ -40,25 +44,25 @@ func TestStoredForm(t *testing.T) {
 	}{
 		"the first frame of a stream": {
 			bus.Frame{ID: id, Attempt: 1, Writer: "w7", Lengths: []int{5}, Type: bus.Text, Begin: true, Body: []byte("Hello")},
-			"1-0", "v 1 writer w7 at 1 type text begin 0000000000000000 crc 9725d882 body Hello",
+			"1-0", "v 1 writer w7 type text begin 0000000000000000 crc 9725d882 body Hello",
 		},
 		"several chunks": {
 			bus.Frame{
 				ID: id, Attempt: 2, Writer: "w7", First: 41, Lengths: []int{2, 0, 3}, Type: bus.Text, Body: []byte("Hello"),
 				Trace: map[string]string{"traceparent": "00-4b-00-01", "tracestate": "a=b"},
 			},
-			"2-2686976", "v 1 writer w7 at 1 type text lengths 2,0,3 traceparent 00-4b-00-01 tracestate a=b crc d0cfb26d body Hello",
+			"2-2686976", "v 1 writer w7 type text lengths 2,0,3 traceparent 00-4b-00-01 tracestate a=b crc d0cfb26d body Hello",
 		},
 		"a part of a large chunk": {
 			bus.Frame{ID: id, Attempt: 1, First: 7, Lengths: []int{2}, Offset: 1000, More: true, Type: bus.Audio, Body: []byte("AB")},
-			"1-458753", "v 1 writer  at 1 type audio offset 1000 more 1 crc 207219bf body AB",
+			"1-458753", "v 1 writer  type audio offset 1000 more 1 crc 207219bf body AB",
 		},
 		"the end": {
 			bus.Frame{ID: id, Attempt: 1, First: 9, State: bus.Failed, Reason: "no power", Meta: map[string]string{"a b": "c"}},
-			"1-589824", "v 1 writer  at 1 lengths none state failed reason no power meta a+b=c crc c372506e body ",
+			"1-589824", "v 1 writer  lengths none state failed reason no power meta a+b=c crc c372506e body ",
 		},
 	} {
-		if got := strings.Join(stringsOf(&c.frame, c.entry), " "); got != c.want {
+		if got := strings.Join(stringsOf(t, &c.frame, c.entry), " "); got != c.want {
 			t.Errorf("%s:\n got %s\nwant %s", name, got, c.want)
 		}
 	}
@@ -102,13 +106,14 @@ func TestFramesComeBack(t *testing.T) {
 		}
 		p := must2(t)(place(&f, nil))
 		p.Minor += rapid.Uint64Range(0, maxRepeat).Draw(t, "repeat")
-		list := stringsOf(&f, entryID(p))
+		list := stringsOf(t, &f, entryID(p))
+		packed := string(pack(append([]string{entryID(p)}, list...)...))
 		want := &bus.Entry{Frame: f, Position: p}
 		for how, decode := range map[string]func() (*bus.Entry, error){
-			"stored": func() (*bus.Entry, error) { return decodeEntry(f.ID, entryID(p), list) },
-			"live": func() (*bus.Entry, error) {
-				return decodeLive(f.ID, string(pack(append([]string{entryID(p)}, list...)...)))
+			"stored": func() (*bus.Entry, error) {
+				return decodeStored(f.ID, stored{id: entryID(p), fields: []string{nameFrame, packed}})
 			},
+			"live": func() (*bus.Entry, error) { return decodeFrame(f.ID, packed) },
 		} {
 			got, err := decode()
 			if diff := cmp.Diff(want, got, cmpopts.EquateEmpty()); diff != "" || err != nil {
@@ -134,7 +139,7 @@ func TestAChangedEntryIsCorrupt(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		f := frames().Draw(t, "frame")
 		p := must2(t)(place(&f, nil))
-		list, id, entry := stringsOf(&f, entryID(p)), f.ID, entryID(p)
+		list, id, entry := stringsOf(t, &f, entryID(p)), f.ID, entryID(p)
 		switch i := rapid.IntRange(-2, len(list)/2-1).Draw(t, "what"); i {
 		case -2:
 			id.Stream += "x"
@@ -143,7 +148,7 @@ func TestAChangedEntryIsCorrupt(t *testing.T) {
 			entry = entryID(p)
 		default:
 			name := list[2*i]
-			if name == "at" || strings.HasPrefix(name, "trace") || name == "v" {
+			if strings.HasPrefix(name, "trace") || name == "v" {
 				return
 			}
 			list = slices.Clone(list)
@@ -180,11 +185,11 @@ func TestPlacesAreInOrder(t *testing.T) {
 
 func FuzzDecode(f *testing.F) {
 	good := frame(testID(1), 3, "text")
-	f.Add("1-196608", string(pack(stringsOf(good, "1-196608")...)))
+	f.Add("1-196608", string(pack(stringsOf(f, good, "1-196608")...)))
 	f.Add("0-0", string(pack("v", "1", "crc", "", "body", "")))
 	f.Add("1-0", "1:v1:13:crc")
 	f.Fuzz(func(t *testing.T, entry, fields string) {
-		list, ok := unpack(fields, maxTexts)
+		list, ok := unpack(fields)
 		if !ok {
 			return
 		}

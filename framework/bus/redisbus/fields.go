@@ -12,8 +12,7 @@ import (
 // entry's id says the attempt and the index; the body is a field of its own.
 type fields [fieldCount]string
 
-// The fields of an entry. The script that stores it puts the version, the writer and the time in front, in this order,
-// and looks for them there.
+// The fields of a frame. The version and the writer stand in front, in this order: see packBegin.
 const (
 	fieldVersion = iota // protocol version of all other fields
 	fieldWriter         // random id of the writer
@@ -31,13 +30,18 @@ const (
 	fieldCount
 )
 
-// Names of the fields that are not in fields.
-const nameBody = "body" // the chunks' bytes and nothing else
+const (
+	// nameFrame is the one field of an entry in Redis: its id, and the fields of its frame.
+	nameFrame = "frame"
+	// nameBody is the field with the chunks' bytes and nothing else.
+	nameBody   = "body"
+	nameWriter = "writer"
+)
 
-// fieldNames returns the names in Redis.
+// fieldNames returns the names in a packed frame.
 func fieldNames() *[fieldCount]string {
 	return &[...]string{
-		"v", "writer", "type", "lengths", "offset", "more", "begin", "state", "reason", "meta", "traceparent", "tracestate",
+		nameVersion, nameWriter, "type", "lengths", "offset", "more", "begin", "state", "reason", "meta", "traceparent", "tracestate",
 		"crc",
 	}
 }
@@ -52,17 +56,6 @@ func (f *fields) size() int {
 	}
 
 	return n
-}
-
-// appendTo appends the names and values of fields that the script doesn't put in front, and the body.
-func (f *fields) appendTo(args []any, body []byte) []any {
-	for i, name := range fieldNames() {
-		if f[i] != "" && i > fieldWriter {
-			args = append(args, name, f[i])
-		}
-	}
-
-	return append(args, nameBody, body)
 }
 
 // set takes a field as it is stored. It ignores what it doesn't know.

@@ -30,7 +30,7 @@ func (b *Bus) Follow(ctx context.Context, id bus.StreamID, deliver func(*bus.Ent
 func (b *Bus) decodeOnce(id bus.StreamID, m *message) *bus.Entry {
 	if !m.decoded {
 		m.decoded = true
-		e, err := decodeLive(id, m.payload)
+		e, err := decodeFrame(id, m.payload)
 		if err != nil {
 			b.counts.add(err)
 		}

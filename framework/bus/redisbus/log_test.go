@@ -3,6 +3,7 @@ package redisbus
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -77,13 +78,36 @@ func TestALogExpires(t *testing.T) {
 	t.Parallel()
 	b, c := server(t, Config{MaxAge: time.Hour})
 	id := testID(1)
-	key := logKey(t, b, id)
 	last := fill(t, b, id, 1)
-	must(c.PExpire(t.Context(), key, time.Minute).Result())(t)
-	must(b.Append(t.Context(), frame(id, 1, "x"), last))(t)
-	if ttl := must(c.PTTL(t.Context(), key).Result())(t); ttl < 59*time.Minute || ttl > time.Hour {
-		t.Errorf("the log expires %v after an append, want an hour", ttl)
+	wantKept(t, b, c, id)
+	for i, key := range []string{logKey(t, b, id), headKey(t, b, id)} {
+		must(c.PExpire(t.Context(), logKey(t, b, id), 59*time.Minute).Result())(t)
+		must(c.PExpire(t.Context(), key, time.Minute).Result())(t)
+		last = must(b.Append(t.Context(), frame(id, i+1, "x"), last))(t)
+		wantKept(t, b, c, id)
 	}
+	must(c.Del(t.Context(), headKey(t, b, id)).Result())(t)
+	must(b.Append(t.Context(), frame(id, 3, "x"), last))(t)
+	wantKept(t, b, c, id)
+}
+
+// wantKept checks when a log whose entries are kept for an hour expires: not before, hardly later, and its head with it.
+func wantKept(t *testing.T, b *Bus, c *redis.Client, id bus.StreamID) {
+	t.Helper()
+	log := must(c.PTTL(t.Context(), logKey(t, b, id)).Result())(t)
+	head := must(c.PTTL(t.Context(), headKey(t, b, id)).Result())(t)
+	if log < time.Hour-time.Minute || log > time.Hour+time.Hour/16 {
+		t.Errorf("the log expires %v after an append, want an hour", log)
+	}
+	if d := log - head; d < -time.Minute || d > time.Minute {
+		t.Errorf("the log expires in %v, its head in %v", log, head)
+	}
+}
+
+func headKey(t *testing.T, b *Bus, id bus.StreamID) string {
+	t.Helper()
+
+	return must(b.ns.RedisHead(id.Session, id.Stream))(t)
 }
 
 // A log that is written for longer than entries are kept loses the old ones, and never one that is young.
@@ -91,27 +115,91 @@ func TestAgeTrimsALongLog(t *testing.T) {
 	t.Parallel()
 	b, c := server(t, Config{MaxAge: time.Hour})
 	id := testID(1)
+	var last *bus.Entry
+	next := 0
+	add := func(n int) {
+		for range n {
+			last = must(b.Append(t.Context(), frame(id, next, "x"), last))(t)
+			next++
+		}
+	}
+	// refresh ages all marks but the last, and the log so much that the next append looks at it.
+	refresh := func() {
+		marks := strings.Fields(must(c.HGet(t.Context(), headKey(t, b, id), "marks").Result())(t))
+		for i := 0; i+2 < len(marks); i += 2 {
+			marks[i] = "1"
+		}
+		must(c.HSet(t.Context(), headKey(t, b, id), "marks", strings.Join(marks, " ")).Result())(t)
+		must(c.PExpire(t.Context(), logKey(t, b, id), 59*time.Minute).Result())(t)
+		add(1)
+	}
+	add(100)  // and a mark at 0
+	refresh() // a mark at 100
+	add(49)   // up to 149
+	refresh() // a mark at 150; what is before 0 goes
+	wantRead(t, b, last, count(0, 150))
+	add(1000) // up to 1150
+	refresh() // a mark at 1151; what is before 100 goes
+	wantRead(t, b, last, count(100, 1151))
+	refresh() // what is before 150 goes
+	wantRead(t, b, last, count(150, 1152))
+}
+
+// count returns the numbers from one to another.
+func count(from, to int) []int {
+	var all []int
+	for i := from; i <= to; i++ {
+		all = append(all, i)
+	}
+
+	return all
+}
+
+// Marks of a log that is gone don't trim the one that came after.
+func TestMarksOfALogThatIsGone(t *testing.T) {
+	t.Parallel()
+	b, c := server(t, Config{MaxAge: time.Hour})
+	id := testID(1)
+	fill(t, b, id, 1)
+	must(c.HSet(t.Context(), headKey(t, b, id), "marks", "1 9-0").Result())(t)
+	must(c.Del(t.Context(), logKey(t, b, id)).Result())(t)
+	last := fill(t, b, id, 2)
+	must(c.PExpire(t.Context(), logKey(t, b, id), 59*time.Minute).Result())(t)
+	last = must(b.Append(t.Context(), frame(id, 2, "x"), last))(t)
+	wantRead(t, b, last, []int{0, 1, 2})
+}
+
+// A head that is lost is found again in the log; until then it fences as before.
+func TestALostHead(t *testing.T) {
+	t.Parallel()
+	b, c := server(t, Config{})
+	id := testID(1)
 	key := logKey(t, b, id)
-	const old, young = 100, 50
-	for i := range old {
-		f := frame(id, i, "old")
-		entry := entryID(bus.Position{Major: 1, Minor: uint64(i) << repeatBits})
-		v := encodeFrame(f, entry)
-		put(t, c, key, entry, v.appendTo([]any{"v", "1", "writer", f.Writer, "at", "1"}, f.Body)...)
+	stale := fill(t, b, id, 2)
+	last := must(b.Append(t.Context(), frame(id, 2, "x"), stale))(t)
+	put(t, c, key, entryID(bus.Position{Major: 1, Minor: last.Position.Minor + 1}), "some", "thing")
+	other := *last
+	other.Writer = "another"
+	for what, after := range map[string]*bus.Entry{"an earlier entry": stale, "another writer's": &other, "nothing": nil} {
+		must(c.Del(t.Context(), headKey(t, b, id)).Result())(t)
+		_, err := b.Append(t.Context(), frame(id, 3, "x"), after)
+		wantErr(t, "append behind "+what, err, bus.ErrConflict)
 	}
-	last := must(b.Last(t.Context(), id))(t)
-	var want []int
-	for i := range young {
-		last = must(b.Append(t.Context(), frame(id, old+i, "young"), last))(t)
-		want = append(want, old+i)
-	}
-	got := read(t, b, last, bus.Cursor{})
-	if n := len(got) - young; n < 0 || n > 1 { // the last old one stays until the next look
-		t.Errorf("%d entries are left, of which %d are young", len(got), young)
-	}
-	if diff := cmp.Diff(want, got[len(got)-young:]); diff != "" {
-		t.Errorf("young entries (-want +got):\n%s", diff)
-	}
+	last = must(b.Append(t.Context(), frame(id, 3, "x"), last))(t)
+	wantRead(t, b, last, []int{0, 1, 2, 3})
+}
+
+// A frame that was copied to another place of its log is none.
+func TestAFrameOutOfItsPlace(t *testing.T) {
+	t.Parallel()
+	b, c := server(t, Config{})
+	id := testID(1)
+	key := logKey(t, b, id)
+	fill(t, b, id, 1)
+	copied := must(c.XRange(t.Context(), key, "-", "+").Result())(t)[0].Values[nameFrame]
+	put(t, c, key, "2-0", nameFrame, copied)
+	_, err := b.Last(t.Context(), id)
+	wantErr(t, "last", err, bus.ErrCorrupt)
 }
 
 func TestForeignEntriesAreIgnored(t *testing.T) {
@@ -144,13 +232,13 @@ func TestWhatCannotBeReadIsAnError(t *testing.T) {
 	b, c := server(t, Config{})
 	for i, tc := range []struct {
 		want   error
-		fields []any
+		fields []string
 	}{
-		{bus.ErrUnsupported, []any{"v", "2", "writer", "w"}},
-		{bus.ErrCorrupt, []any{"v", "1", "writer", "w", "crc", "00000000", "body", "x"}},
+		{bus.ErrUnsupported, []string{"1-0", "v", "2", "writer", "w"}},
+		{bus.ErrCorrupt, []string{"1-0", "v", "1", "writer", "w", "crc", "00000000", "body", "x"}},
 	} {
 		id := testID(i)
-		put(t, c, logKey(t, b, id), "1-0", tc.fields...)
+		put(t, c, logKey(t, b, id), "1-0", nameFrame, pack(tc.fields...))
 		_, err := b.Last(t.Context(), id)
 		wantErr(t, "last", err, tc.want)
 		last := &bus.Entry{Frame: bus.Frame{ID: id}, Position: bus.Position{Major: 1}}

@@ -7,7 +7,7 @@ import (
 	"github.com/woodwork-go/woodwork/framework/bus/internal/wire"
 )
 
-// pack writes texts one after another, each with its length before it, as the script of an append does for live frames.
+// pack writes texts one after another, each with its length before it.
 func pack(texts ...string) []byte {
 	size := 0
 	for _, s := range texts {
@@ -15,21 +15,27 @@ func pack(texts ...string) []byte {
 	}
 	out := make([]byte, 0, size)
 	for _, s := range texts {
-		out = strconv.AppendInt(out, int64(len(s)), 10)
-		out = append(out, ':')
-		out = append(out, s...)
+		out = appendPacked(out, s)
 	}
 
 	return out
 }
 
-// unpack is the inverse of pack; it reports false for what pack doesn't write, and for more texts than most.
-func unpack(s string, most int) ([]string, bool) {
-	texts := make([]string, 0, min(most, 32))
+// appendPacked appends one text as pack does.
+func appendPacked[T string | []byte](out []byte, s T) []byte {
+	out = strconv.AppendInt(out, int64(len(s)), 10)
+	out = append(out, ':')
+
+	return append(out, s...)
+}
+
+// unpack is the inverse of pack; it reports false for what pack doesn't write, and for more texts than maxTexts.
+func unpack(s string) ([]string, bool) {
+	texts := make([]string, 0, usualTexts)
 	for s != "" {
 		number, rest, found := strings.Cut(s, ":")
 		n, ok := wire.ParseUint(number, 10)
-		if !found || !ok || n > uint64(len(rest)) || len(texts) == most {
+		if !found || !ok || n > uint64(len(rest)) || len(texts) == maxTexts {
 			return nil, false
 		}
 		texts = append(texts, rest[:n])

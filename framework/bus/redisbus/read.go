@@ -166,9 +166,9 @@ func storedOf(item any) (stored, bool) {
 	return m, ok && okList
 }
 
-// decode is decodeEntry that counts what can't be read.
+// decode is decodeStored that counts what can't be read.
 func (b *Bus) decode(id bus.StreamID, m stored) (*bus.Entry, error) {
-	e, err := decodeEntry(id, m.id, m.fields)
+	e, err := decodeStored(id, m)
 	if err != nil {
 		b.counts.add(err)
 

@@ -66,7 +66,7 @@ func (n *note) pack() []byte {
 
 // unpackNote is the inverse of pack. Errors are those of decodeEntry.
 func unpackNote(payload string) (*note, error) {
-	texts, ok := unpack(payload, maxTexts)
+	texts, ok := unpack(payload)
 	if !ok || len(texts) < 2 || texts[0] != nameVersion {
 		return nil, errForeign
 	}

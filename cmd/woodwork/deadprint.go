@@ -23,7 +23,7 @@ type deadView struct {
 	Reason     string            `json:"reason"`
 	Attempts   []bus.DeadAttempt `json:"attempts"`
 	Deliveries int               `json:"deliveries"`
-	// Turn is the record, where the letter holds one.
+	// Turn is the record, where the letter holds one, or what is known of a message.
 	Turn       json.RawMessage `json:"turn,omitempty"`
 	InputType  bus.DataType    `json:"input_type,omitempty"`
 	InputBytes int             `json:"input_bytes"`
@@ -34,6 +34,7 @@ type deadView struct {
 }
 
 func newDeadView(l *bus.DeadLetter, input bool) deadView {
+	l = printable(l)
 	v := deadView{
 		ID: l.ID, Component: l.Component, Session: l.Session, At: l.At, Reason: l.Reason, Attempts: l.Attempts,
 		Deliveries: l.Deliveries, InputType: l.InputType, InputBytes: len(l.Input), Truncated: l.Truncated,
@@ -81,6 +82,7 @@ func printTable(out io.Writer, list []*bus.DeadLetter) error {
 
 // printDead prints all about one dead letter, but the input only on request.
 func printDead(out io.Writer, l *bus.DeadLetter, input bool) error {
+	l = printable(l)
 	w := tabwriter.NewWriter(out, 0, 0, tableGap, ' ', 0)
 
 	for _, line := range [][2]string{

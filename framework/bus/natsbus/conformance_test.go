@@ -25,7 +25,11 @@ func TestConformance(t *testing.T) {
 
 		s := runServer(t, file)
 		h := harness(s.url)
-		h.Fill = func(t testing.TB) func() { return fillStore(t, s.url) }
+		h.Fill = func(t testing.TB) func() {
+			t.Helper()
+
+			return fillStore(t, s.url)
+		}
 		h.Restart = func(t testing.TB) {
 			t.Helper()
 			s.kill()

@@ -41,6 +41,8 @@ func (p *presence) worked(ctx context.Context, took time.Duration, err error) {
 
 // served notes the outcome of a call. An error with a code of its own is an answer; a caller who left says nothing.
 func (p *presence) served(_ string, took time.Duration, err error) {
+	p.calls.count(took, err != nil)
+
 	remote, coded := errors.AsType[*bus.RemoteError](err)
 
 	switch {

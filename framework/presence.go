@@ -29,10 +29,10 @@ type presence struct {
 	breakers func() []breaker.Status
 	limit    int // turns at once
 
-	server      atomic.Pointer[call.Server] // nil while no calls are served
-	running     atomic.Int64
-	turns, errs atomic.Uint64
-	busy        atomic.Int64 // nanoseconds
+	server  atomic.Pointer[call.Server] // nil while no calls are served
+	running atomic.Int64
+	turns   counter
+	calls   counter
 }
 
 // defaultConcurrency is how many turns an instance takes when nothing else is said.
@@ -81,9 +81,11 @@ func (p *presence) report() registry.Report {
 		load.Limit += most
 	}
 
+	turns := p.turns.read()
+
 	return registry.Report{
 		Load:   load,
-		Stats:  registry.Stats{Turns: p.turns.Load(), Errors: p.errs.Load(), Busy: time.Duration(p.busy.Load())},
+		Stats:  registry.Stats{Turns: turns.Done, Errors: turns.Failed, Busy: turns.Busy},
 		Lately: p.monitor.Report(), Breakers: p.openBreakers(), Problem: p.monitor.Problem(),
 	}
 }
@@ -149,12 +151,7 @@ func (p *presence) counted(next turn.Handler) turn.Handler {
 
 		defer func() {
 			p.running.Add(-1)
-			p.turns.Add(1)
-			p.busy.Add(int64(time.Since(begun)))
-
-			if !fine {
-				p.errs.Add(1)
-			}
+			p.turns.count(time.Since(begun), !fine)
 
 			if !returned { // it panicked
 				p.monitor.Observe(time.Since(begun), true)

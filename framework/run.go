@@ -67,6 +67,9 @@ func runOn(ctx context.Context, s Service, cfg Config, client *Client) error {
 	}
 	defer leave()
 
+	conceal := self.announce(ctx, &s, &cfg)
+	defer conceal()
+
 	err = work(ctx, s, cfg, client, self)
 	self.settle(err)
 	cfg.Logger.Info().Msg("stopped")

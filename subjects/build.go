@@ -104,6 +104,11 @@ func (n Namespace) TurnsWildcards() []string {
 // DeadWildcard returns the subjects that the JetStream stream of dead letters stores.
 func (n Namespace) DeadWildcard() string { return n.mailbox(KindDead, "*", "*") + ".*" }
 
+// InboxFilter returns the subjects under which a component's turns are posted, in whatever session.
+func (n Namespace) InboxFilter(component string) (string, error) {
+	return n.filter(KindInbox, component)
+}
+
 // ReadyFilter returns what the consumer of a component's scheduled mailboxes is filtered by.
 func (n Namespace) ReadyFilter(component string) (string, error) {
 	return n.filter(KindReady, component)

@@ -73,16 +73,20 @@ func TestGoldenNames(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	inbox, err := ns.InboxFilter("llm")
+	if err != nil {
+		t.Fatal(err)
+	}
 	got := append([]string{
 		ns.LogStream(0), ns.LogStream(3), ns.TurnsStream(), ns.DeadStream(),
 		ns.Bucket("registry"), ns.Bucket("my sessions"), ns.Consumer("llm"), ns.Consumer("my llm"),
-		ns.LogWildcard(3), ns.LiveWildcard(3), ns.DeadWildcard(), ns.Wildcard(), ready, dead,
+		ns.LogWildcard(3), ns.LiveWildcard(3), ns.DeadWildcard(), ns.Wildcard(), inbox, ready, dead,
 	}, ns.TurnsWildcards()...)
 	want := []string{
 		"WW_my-shop_LOG_0", "WW_my-shop_LOG_3", "WW_my-shop_TURNS", "WW_my-shop_DEAD",
 		"WW_my-shop_registry", "WW_my-shop_e--my_20sessions", "llm", "e--my_20llm",
 		"ww.my-shop.log.3.>", "ww.my-shop.live.3.>", "ww.my-shop.dead.*.*.*", "ww.my-shop.>",
-		"ww.my-shop.ready.llm.*", "ww.my-shop.dead.llm.*.*",
+		"ww.my-shop.inbox.llm.*", "ww.my-shop.ready.llm.*", "ww.my-shop.dead.llm.*.*",
 		"ww.my-shop.inbox.*.*", "ww.my-shop.ready.*.*", "ww.my-shop.ctl.*",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {

@@ -84,7 +84,8 @@ func TestBadIDsAreRefusedEverywhere(t *testing.T) {
 		id := bad.Draw(t, "id")
 		_, readyErr := ns.ReadyFilter(id)
 		_, deadErr := ns.DeadFilter(id)
-		errs := []error{readyErr, deadErr}
+		_, inboxErr := ns.InboxFilter(id)
+		errs := []error{readyErr, deadErr, inboxErr}
 		for _, kind := range kinds() {
 			if kind == subjects.KindCall {
 				continue

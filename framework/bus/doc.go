@@ -13,5 +13,6 @@
 //
 // File map: bus.go the whole port and what a bus says of itself; log.go, frame.go and cursor.go the log and its
 // entries; mailbox.go letters and claims; dead.go letters that were set aside; kv.go keys and watches; signals.go hints
-// that nothing stores; rpc.go requests and replies; errors.go the outcomes every adapter shares.
+// that nothing stores; rpc.go requests and replies; announce.go what the broker's own
+// tools are told; errors.go the outcomes every adapter shares.
 package bus

@@ -17,5 +17,5 @@
 // are the wire form of a frame and links.go its links; append.go, read.go, linkreader.go, follow.go and interest.go are the
 // log; signals.go hints that nothing stores; kv.go and watch.go the buckets; counts.go what could not be read; dead.go
 // letters that were set aside. The mailbox is in mailbox*.go, with its entries in register.go and its protocol in
-// internal/mailbox; calls are in rpc*.go.
+// internal/mailbox; calls are in rpc*.go; announce.go shows instances to the broker's tools.
 package natsbus

@@ -3,8 +3,10 @@ package natsbus
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/micro"
 
 	"github.com/woodwork-go/woodwork/framework/bus"
 )
@@ -59,9 +61,16 @@ func (b *Bus) asyncError(_ *nats.Conn, sub *nats.Subscription, err error) {
 
 // denied tells the callers whose request the server refused to take; without it they would see their time run out.
 func (b *Bus) denied(err error) {
+	subject, publish := deniedSubject(err)
+	if !publish && strings.HasPrefix(subject, micro.APIPrefix+".") {
+		b.hidden.Do(func() {
+			b.log.Warn().Err(err).Msg("nats micro does not show this instance; grant the right to subscribe to " + micro.APIPrefix + ".>")
+		})
+
+		return
+	}
 	b.log.Error().Err(err).Msg("the NATS server denies a permission")
 	b.refused.Store(&err)
-	subject, publish := deniedSubject(err)
 	if req := b.requester(); publish && req != nil {
 		reason := fmt.Errorf("the server denies it; grant the right to publish to %s: %w", subject, err)
 		req.fail(subject, reason)

@@ -54,6 +54,7 @@ type Bus struct {
 	fetches  chan struct{}
 	refused  atomic.Pointer[error] // last permission violation
 	counts   counters
+	hidden   sync.Once // the log says that tools don't see this instance
 
 	closeOnce sync.Once
 	closing   chan struct{} // closed when Close begins

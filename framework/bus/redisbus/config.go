@@ -53,8 +53,9 @@ type Config struct {
 
 	// App is the application whose data this is; see [subjects.New]. Defaults to [subjects.DefaultApp].
 	App string
-	// MaxAge is how long frames are kept. It must outlive the longest stream that is still open: a stream whose first
-	// frames have expired can't be read from its beginning. Defaults to [DefaultMaxAge].
+	// MaxAge is how long frames are kept, at least; those of a log that is written steadily go at most an eighth later.
+	// It must outlive the longest stream that is still open: a stream whose first frames have expired can't be read from
+	// its beginning. Defaults to [DefaultMaxAge].
 	MaxAge time.Duration
 
 	// Name is what servers call this client. Defaults to [DefaultName].

@@ -10,6 +10,10 @@ chaos: ## break everything for 15 minutes, at least 1,000 faults over 20,000 tur
 chaos-quick: ## the same for 20 seconds
 	go run ./chaos -duration 20s -gap 400ms -rate 12 -sessions 20 -turns 8 -quiet 15s -lasting=false $(CHAOS_ARGS)
 
+.PHONY: chaos-availability
+chaos-availability: ## take a model's provider away half of the time and kill an instance each 10 s: 99.9 % of turns succeed
+	go run ./chaos -availability -duration 5m -rate 15 $(CHAOS_ARGS)
+
 .PHONY: demo-failover
 demo-failover: ## watch one answer survive the death of the worker that writes it
 	go run ./chaos -demo

@@ -11,7 +11,7 @@ import (
 
 // injectAll injects the planned faults at their times and returns when the run's time is over and everything is well
 // again. A fault for which every instance suffers another one already is skipped.
-func (r *runner) injectAll(ctx context.Context) {
+func (r *runner) injectAll(ctx context.Context, faults []plan.Fault) {
 	ctx, stop := context.WithDeadline(ctx, r.begun.Add(r.duration))
 	defer stop()
 	var (
@@ -19,7 +19,7 @@ func (r *runner) injectAll(ctx context.Context) {
 		mu        sync.Mutex
 	)
 	defer suffering.Wait()
-	for _, f := range plan.New(plan.Config{Seed: r.seed, Length: r.duration, Gap: r.gap}) {
+	for _, f := range faults {
 		if !until(ctx, r.begun.Add(f.At)) {
 			return
 		}

@@ -27,12 +27,15 @@ var errBus = errors.New("-bus: only nats can be run")
 
 func mainErr(ctx context.Context, args []string) error {
 	var (
-		o           options
-		demo, order bool
+		o                      options
+		demo, order, available bool
+		killGap                time.Duration
 	)
 	fs := flag.NewFlagSet("chaos", flag.ContinueOnError)
 	fs.BoolVar(&demo, "demo", false, "show one answer that survives the death of its worker")
 	fs.BoolVar(&order, "order", false, "show the order of many sessions over 8 instances, and what a turn costs")
+	fs.BoolVar(&available, "availability", false, "show how many turns succeed while a provider is down half of the time")
+	fs.DurationVar(&killGap, "kill-gap", 10*time.Second, "time between the kills of -availability")
 	fs.DurationVar(&o.duration, "duration", 45*time.Second, "how long turns are posted and faults injected")
 	fs.DurationVar(&o.gap, "gap", 900*time.Millisecond, "mean time between faults")
 	fs.Uint64Var(&o.seed, "seed", 0, "what decides faults and prompts; 0 draws one")
@@ -63,6 +66,10 @@ func mainErr(ctx context.Context, args []string) error {
 	}
 	if o.seed == 0 {
 		o.seed = uint64(rand.Uint32())
+	}
+
+	if available {
+		return runAvailability(ctx, &o, killGap, os.Stdout)
 	}
 
 	return run(ctx, &o, os.Stdout)

@@ -31,6 +31,12 @@ func (r *runner) report(info bus.Info, users *load.Runner) error {
 	if len(failures) == 0 {
 		return nil
 	}
+
+	return r.keepAll(failures)
+}
+
+// keepAll shows what broke a promise, writes all that explains it to the run's folder, and returns the error that says so.
+func (r *runner) keepAll(failures []load.Failure) error {
 	const shown = 10
 	for i, f := range failures[:min(len(failures), shown)] {
 		fmt.Fprintf(r.out, "  %v\n", f.Violations[0])
@@ -48,9 +54,7 @@ func (r *runner) report(info bus.Info, users *load.Runner) error {
 }
 
 func (r *runner) figures(info bus.Info, stats *load.Stats, byKind map[check.Kind]int) {
-	line := func(name, format string, args ...any) {
-		fmt.Fprintf(r.out, "  %-28s "+format+"\n", append([]any{name}, args...)...)
-	}
+	line := r.linef
 	fmt.Fprintf(r.out, "\nchaos: seed %d, %s (%s), %v of faults, %v in all; %d llm, %d relay, %d input, %d output\n", r.seed,
 		info.Kind, info.Durability, r.duration, time.Since(r.begun).Round(time.Second), r.llms, r.relays, edges, edges)
 	faults := map[string]int{}
@@ -90,6 +94,11 @@ func (r *runner) figures(info bus.Info, stats *load.Stats, byKind map[check.Kind
 	for reason, n := range stats.Reasons {
 		line("failed", "%d: %.200s", n, reason)
 	}
+}
+
+// linef prints one of the figures.
+func (r *runner) linef(name, format string, args ...any) {
+	fmt.Fprintf(r.out, "  %-28s "+format+"\n", append([]any{name}, args...)...)
 }
 
 // slowest is how many of the turns that stood still for longest are told of.

@@ -144,7 +144,7 @@ func (r *runner) drive(ctx context.Context, client *framework.Client, log bus.Lo
 		defer close(done)
 		users.Run(ctx, enough, well)
 	}()
-	r.injectAll(ctx)
+	r.injectAll(ctx, plan.New(plan.Config{Seed: r.seed, Length: r.duration, Gap: r.gap}))
 	close(enough)
 	close(well)
 	<-done

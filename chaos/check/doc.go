@@ -5,5 +5,6 @@
 // with its kind. Streams are checked one by one by package history; this package checks what makes them a session:
 // that each acknowledged turn has exactly one answer, the right one, in order, one after another.
 //
-// File map: session.go what goes in; violation.go what comes out; check.go readers and turns; streams.go logs.
+// File map: session.go what goes in; violation.go what comes out; check.go readers and turns; streams.go logs;
+// answer.go which answer an attempt gives.
 package check

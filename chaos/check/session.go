@@ -27,6 +27,8 @@ type Turn struct {
 	Prompt string `json:"prompt"`
 	// Acked says that the poster was told that the turn is stored. One that was not may be answered or not.
 	Acked bool `json:"acked"`
+	// Posted is when it was posted for the first time.
+	Posted time.Time `json:"posted"`
 	// Answers are what each component must have written in the end.
 	Answers map[string]Answer `json:"-"`
 }
@@ -35,6 +37,9 @@ type Turn struct {
 type Answer struct {
 	// Chunks are the visible ones, in order.
 	Chunks []string
+	// Or are others that it may have written as well, such as those of another model. An attempt that mixes two answers
+	// diverged.
+	Or [][]string
 	// State is how the stream must end. An answer that should complete may also fail, for whatever reason; that makes
 	// the turn unavailable but breaks no promise.
 	State bus.State

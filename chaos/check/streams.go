@@ -10,7 +10,7 @@ func (c *checker) answer(id string, a *answer) {
 	want := c.session.Turns[a.turn].Answers[a.component]
 	log := c.session.Logs[id]
 	h := history.New()
-	note(h, log, want.Chunks)
+	note(h, log, want)
 	for name, events := range a.views {
 		reader := h.Reader(name)
 		for _, ev := range events {
@@ -22,25 +22,28 @@ func (c *checker) answer(id string, a *answer) {
 		return
 	}
 	last := &log[len(log)-1].Frame
-	n, full := int(last.End().Index), len(want.Chunks)
+	n, full := int(last.End().Index), len(want.by(log[begin(log):]))
 	switch {
 	case last.State == bus.Completed && want.State != bus.Completed:
 		c.reportf(Diverged, a.turn, "%s completed, but had to end as %s", a.component, want.State)
 	case last.State == want.State && n != full && (last.State == bus.Completed || n > full):
 		c.reportf(Diverged, a.turn, "%s ended with %d chunks of %d", a.component, n, full)
+	case last.State == bus.Completed && len(want.Or) > 0 && !want.Whole(visible(log)):
+		c.reportf(Diverged, a.turn, "%s completed with what is not one whole answer", a.component)
 	case last.State == bus.Cancelled:
 		c.reportf(Diverged, a.turn, "%s was cancelled by nobody", a.component)
 	}
 }
 
 // note tells a history what the writer of each attempt could have sent: the chunks that follow from the prompt.
-func note(h *history.History, log []*bus.Entry, chunks []string) *history.Writer {
+func note(h *history.History, log []*bus.Entry, want Answer) *history.Writer {
 	var w *history.Writer
-	for _, e := range log {
+	for i, e := range log {
 		if !e.Begin {
 			continue
 		}
 		w = h.Writer(int(e.Attempt), e.First)
+		chunks := want.by(log[i:])
 		for _, chunk := range chunks[min(int(e.First), len(chunks)):] {
 			w.Send([]byte(chunk))
 		}
@@ -93,7 +96,7 @@ func (c *checker) inputs() {
 		}
 		log := c.session.Logs[t.ID]
 		h := history.New()
-		w := note(h, log, []string{t.Prompt})
+		w := note(h, log, Answer{Chunks: []string{t.Prompt}})
 		if w == nil {
 			c.reportf(Lost, i, "the input was acknowledged and is not stored")
 

@@ -13,7 +13,7 @@ import (
 	"github.com/woodwork-go/woodwork/framework/stream"
 )
 
-// Config says how much is posted. All fields are required.
+// Config says how much is posted. All fields but Answers and Done are required.
 type Config struct {
 	// Seed decides what is posted.
 	Seed uint64
@@ -29,6 +29,11 @@ type Config struct {
 	HookShare float64
 	// Hooks are those that prompts carry.
 	Hooks []hook.Hook
+	// Answers returns the pieces of what the model may answer to a prompt: each answer that it may give. Defaults to what
+	// the offline model answers.
+	Answers func(ctx context.Context, prompt string) ([][]string, error)
+	// Done is told of each session when it is over, possibly concurrently. Defaults to nobody.
+	Done func(*check.Session)
 	// Quiet is how long nothing may happen in a session, after everything is well again, before its turns count as
 	// stuck.
 	Quiet time.Duration
@@ -76,6 +81,12 @@ type Failure struct {
 // New returns a runner for a pipeline. direct and log are connections to its server that no fault disturbs but those
 // of the server.
 func New(cfg Config, edges Edges, direct Follower, log bus.Log, watcher Watcher) *Runner {
+	if cfg.Answers == nil {
+		cfg.Answers = offline
+	}
+	if cfg.Done == nil {
+		cfg.Done = func(*check.Session) {}
+	}
 	return &Runner{
 		cfg: cfg, edges: edges, direct: direct, log: log, watcher: watcher, tokens: make(chan struct{}),
 		client: &http.Client{Transport: &http.Transport{DisableKeepAlives: true}},
@@ -134,6 +145,7 @@ func (r *Runner) session(ctx context.Context, number int, enough, well <-chan st
 	s := r.newSession("s"+strconv.FormatUint(r.cfg.Seed, 10)+"-"+strconv.Itoa(number), number)
 	history := s.run(ctx, enough, well)
 	violations := history.Check()
+	r.cfg.Done(history)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.stats.add(history)

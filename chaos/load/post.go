@@ -49,7 +49,7 @@ func (s *session) turnToPost(ctx context.Context, enough <-chan struct{}) bool {
 func (s *session) postOne(ctx context.Context, well <-chan struct{}, n int) error {
 	key := strconv.Itoa(n)
 	prompt, h := s.prompt(n)
-	turn, err := expect(ctx, subjects.Derive(s.id, "http", key), prompt, h)
+	turn, err := s.expect(ctx, subjects.Derive(s.id, "http", key), prompt, h)
 	if err != nil {
 		return err
 	}
@@ -131,17 +131,29 @@ func (s *session) prompt(n int) (string, hook.Hook) {
 }
 
 // expect returns a turn with the answers that must come of it.
-func expect(ctx context.Context, id, prompt string, h hook.Hook) (check.Turn, error) {
-	pieces, err := hook.Pieces(ctx, prompt)
+func (r *Runner) expect(ctx context.Context, id, prompt string, h hook.Hook) (check.Turn, error) {
+	answers, err := r.cfg.Answers(ctx, prompt)
 	if err != nil {
 		return check.Turn{}, err
 	}
-	relayed := check.Answer{Chunks: hook.Relayed(pieces, h), State: bus.Completed}
+	relayed := make([][]string, len(answers))
+	for i, pieces := range answers {
+		relayed[i] = hook.Relayed(pieces, h)
+	}
+	state := bus.Completed
 	if h.Fails() {
-		relayed.State = bus.Failed
+		state = bus.Failed
 	}
 
-	return check.Turn{ID: id, Prompt: prompt, Answers: map[string]check.Answer{
-		"llm": {Chunks: pieces, State: bus.Completed}, "relay": relayed,
+	return check.Turn{ID: id, Prompt: prompt, Posted: time.Now(), Answers: map[string]check.Answer{
+		"llm":   {Chunks: answers[0], Or: answers[1:], State: bus.Completed},
+		"relay": {Chunks: relayed[0], Or: relayed[1:], State: state},
 	}}, nil
+}
+
+// offline is what the offline model answers.
+func offline(ctx context.Context, prompt string) ([][]string, error) {
+	pieces, err := hook.Pieces(ctx, prompt)
+
+	return [][]string{pieces}, err
 }

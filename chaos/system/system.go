@@ -16,7 +16,7 @@ import (
 	"github.com/woodwork-go/woodwork/chaos/proxy"
 )
 
-// Config says what to run. All fields but the last two are required.
+// Config says what to run. All fields but the last three are required.
 type Config struct {
 	// Dir is an existing folder for everything that the processes leave behind.
 	Dir string
@@ -26,6 +26,8 @@ type Config struct {
 	Instances map[plan.Target]int
 	// Pace is the language model's wait before each word.
 	Pace time.Duration
+	// LLM are more flags of the language models. Defaults to none: they answer offline.
+	LLM []string
 	// Plain runs relays only, without proxies, that answer with the times of their turns. Defaults to false.
 	Plain bool
 	// Tell is told of each change of a process. Defaults to nobody.
@@ -119,6 +121,7 @@ func (s *System) addService(ctx, keep context.Context, target plan.Target, i int
 	switch target {
 	case plan.LLM:
 		args = append(args, "-provider", "offline", "-to", string(plan.Relay), "-pace", s.cfg.Pace.String())
+		args = append(args, s.cfg.LLM...)
 	case plan.Relay:
 		args = append(args, "-marks", s.marks())
 	case plan.Input, plan.Output:

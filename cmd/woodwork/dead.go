@@ -2,43 +2,21 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"strings"
 
 	"github.com/woodwork-go/woodwork/framework"
 	"github.com/woodwork-go/woodwork/framework/bus"
 )
 
-// deadCommand looks after turns that were set aside.
+// deadCommand looks after turns that were set aside. Its words are their ids.
 type deadCommand struct {
-	streams
+	inquiry
 
-	o                  framework.Options
 	component, session string
-	json, input, all   bool
-	ids                []string // of turns
-	client             *framework.Client
-}
-
-// deadAction is one word behind "woodwork dead".
-type deadAction struct {
-	name, summary string
-	flags         func(d *deadCommand, fs *flag.FlagSet)
-	check         func(d *deadCommand) error
-	run           func(ctx context.Context, d *deadCommand) error
-}
-
-func deadActions() []deadAction {
-	return []deadAction{
-		{"ls", "list the turns that were set aside", listFlags, (*deadCommand).noID, listDead},
-		{"show", "ID: say all about one", showFlags, (*deadCommand).oneID, showDead},
-		{"replay", "ID | -all: post again, with the same input", replayFlags, (*deadCommand).oneOrAll, replayDead},
-		{"drop", "ID: forget one", dropFlags, (*deadCommand).oneID, dropDead},
-	}
+	input, all         bool
 }
 
 var (
@@ -50,125 +28,38 @@ var (
 )
 
 func dead(ctx context.Context, s streams, args []string) error {
-	if len(args) == 0 {
-		return &framework.UsageError{Err: errDeadAction}
-	}
+	d := &deadCommand{inquiry: newInquiry(s, "dead", errDeadAction)}
 
-	switch args[0] {
-	case "-h", "-help", "--help", "help":
-		fmt.Fprintln(s.out, "usage: woodwork dead ACTION [flags]")
-		fmt.Fprintln(s.out)
-
-		for _, a := range deadActions() {
-			fmt.Fprintf(s.out, "  %-7s %s\n", a.name, a.summary)
-		}
-
-		return nil
-	}
-
-	for _, a := range deadActions() {
-		if a.name == args[0] {
-			return runDead(ctx, s, a, args[1:])
-		}
-	}
-
-	return &framework.UsageError{Err: fmt.Errorf("%q: %w", args[0], errDeadAction)}
+	return d.dispatch(ctx, args, []action{
+		{"ls", "list the turns that were set aside", d.listFlags, d.noWord, d.list},
+		{"show", "ID: say all about one", d.showFlags, d.oneID, d.show},
+		{"replay", "ID | -all: post again, with the same input", d.replayFlags, d.oneOrAll, d.replay},
+		{"drop", "ID: forget one", d.filterFlags, d.oneID, d.drop},
+	})
 }
 
-func runDead(ctx context.Context, s streams, a deadAction, args []string) (err error) {
-	d := &deadCommand{streams: s, o: framework.Options{LogLevel: quiet}}
-	fs := flag.NewFlagSet("dead "+a.name, flag.ContinueOnError)
-	d.o.Register(fs)
-	a.flags(d, fs)
-
-	d.ids, args = interspersed(fs, args)
-	if err := d.o.Parse(fs, args, s.env, s.err); err != nil {
-		return err
-	}
-
-	if err := a.check(d); err != nil {
-		return &framework.UsageError{Err: err}
-	}
-
-	d.o.Config.Name = "dead"
-
-	if d.client, err = framework.Connect(ctx, d.o.Config); err != nil {
-		return err
-	}
-
-	defer func() {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
-		defer cancel()
-
-		err = errors.Join(err, d.client.Close(ctx))
-	}()
-
-	return a.run(ctx, d)
-}
-
-// interspersed splits arguments into words and flags, wherever either of them stands. A mistake is among
-// the flags, for whoever parses them to report.
-func interspersed(fs *flag.FlagSet, args []string) (words, flags []string) {
-	fs.SetOutput(io.Discard)
-
-	for rest := args; ; rest = rest[1:] {
-		if fs.Parse(rest) != nil {
-			return nil, append(flags, rest...)
-		}
-
-		read := rest[:len(rest)-fs.NArg()]
-		rest = fs.Args()
-
-		if n := len(read); n > 0 && read[n-1] == "--" {
-			return append(words, rest...), append(flags, read[:n-1]...)
-		}
-
-		flags = append(flags, read...)
-
-		if len(rest) == 0 {
-			return words, flags
-		}
-
-		words = append(words, rest[0])
-	}
-}
-
-func filterFlags(d *deadCommand, fs *flag.FlagSet) {
+func (d *deadCommand) filterFlags(fs *flag.FlagSet) {
 	fs.StringVar(&d.component, "component", "", "only turns of this `component`")
 	fs.StringVar(&d.session, "session", "", "only turns in this `session`")
 }
 
-func jsonFlag(d *deadCommand, fs *flag.FlagSet) {
-	fs.BoolVar(&d.json, "json", false, "print JSON, one object on each line")
+func (d *deadCommand) listFlags(fs *flag.FlagSet) {
+	d.filterFlags(fs)
+	d.jsonFlag(fs)
 }
 
-func listFlags(d *deadCommand, fs *flag.FlagSet) {
-	filterFlags(d, fs)
-	jsonFlag(d, fs)
-}
-
-func showFlags(d *deadCommand, fs *flag.FlagSet) {
-	listFlags(d, fs)
+func (d *deadCommand) showFlags(fs *flag.FlagSet) {
+	d.listFlags(fs)
 	fs.BoolVar(&d.input, "input", false, "print the input, too: it is what a user said")
 }
 
-func replayFlags(d *deadCommand, fs *flag.FlagSet) {
-	listFlags(d, fs)
+func (d *deadCommand) replayFlags(fs *flag.FlagSet) {
+	d.listFlags(fs)
 	fs.BoolVar(&d.all, "all", false, "replay all that -component and -session select")
 }
 
-func dropFlags(d *deadCommand, fs *flag.FlagSet) { filterFlags(d, fs) }
-
-func (d *deadCommand) noID() error {
-	if len(d.ids) > 0 {
-		return fmt.Errorf("%q: %w; woodwork dead ls -h lists the flags", d.ids[0], errArgument)
-	}
-
-	return nil
-}
-
 func (d *deadCommand) oneID() error {
-	if len(d.ids) != 1 {
+	if len(d.words) != 1 {
 		return errOneID
 	}
 
@@ -176,7 +67,7 @@ func (d *deadCommand) oneID() error {
 }
 
 func (d *deadCommand) oneOrAll() error {
-	if d.all == (len(d.ids) > 0) || len(d.ids) > 1 {
+	if d.all == (len(d.words) > 0) || len(d.words) > 1 {
 		return errOneOrAll
 	}
 
@@ -192,7 +83,7 @@ func (d *deadCommand) selected(ctx context.Context) ([]*bus.DeadLetter, error) {
 			return nil, err
 		}
 
-		if (d.session == "" || l.Session == d.session) && (len(d.ids) == 0 || l.ID == d.ids[0]) {
+		if (d.session == "" || l.Session == d.session) && (len(d.words) == 0 || l.ID == d.words[0]) {
 			found = append(found, l)
 		}
 	}
@@ -207,15 +98,15 @@ func (d *deadCommand) one(ctx context.Context) (*bus.DeadLetter, error) {
 	case err != nil:
 		return nil, err
 	case len(found) == 0:
-		return nil, fmt.Errorf("%s: %w", d.ids[0], errNoDead)
+		return nil, fmt.Errorf("%s: %w", d.words[0], errNoDead)
 	case len(found) > 1:
-		return nil, fmt.Errorf("%s: %w", d.ids[0], errManyDead)
+		return nil, fmt.Errorf("%s: %w", d.words[0], errManyDead)
 	}
 
 	return found[0], nil
 }
 
-func listDead(ctx context.Context, d *deadCommand) error {
+func (d *deadCommand) list(ctx context.Context) error {
 	found, err := d.selected(ctx)
 	if err != nil {
 		return err
@@ -234,7 +125,7 @@ func listDead(ctx context.Context, d *deadCommand) error {
 	return nil
 }
 
-func showDead(ctx context.Context, d *deadCommand) error {
+func (d *deadCommand) show(ctx context.Context) error {
 	l, err := d.one(ctx)
 	if err != nil {
 		return err
@@ -247,7 +138,7 @@ func showDead(ctx context.Context, d *deadCommand) error {
 	return printDead(d.out, l, d.input)
 }
 
-func replayDead(ctx context.Context, d *deadCommand) error {
+func (d *deadCommand) replay(ctx context.Context) error {
 	if !d.all {
 		l, err := d.one(ctx)
 		if err != nil {
@@ -288,7 +179,7 @@ type replayed struct {
 	Replayed string `json:"replayed"`
 }
 
-func dropDead(ctx context.Context, d *deadCommand) error {
+func (d *deadCommand) drop(ctx context.Context) error {
 	l, err := d.one(ctx)
 	if err != nil {
 		return err
@@ -301,13 +192,6 @@ func dropDead(ctx context.Context, d *deadCommand) error {
 	_, err = fmt.Fprintf(d.out, "dropped %s\n", l.ID)
 
 	return err
-}
-
-func (d *deadCommand) printJSON(v any) error {
-	enc := json.NewEncoder(d.out)
-	enc.SetEscapeHTML(false)
-
-	return enc.Encode(v)
 }
 
 // oneLine keeps the message of several errors on one line.

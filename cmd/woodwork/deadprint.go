@@ -5,10 +5,7 @@ import (
 	"fmt"
 	"io"
 	"strconv"
-	"strings"
-	"text/tabwriter"
 	"time"
-	"unicode"
 	"unicode/utf8"
 
 	"github.com/woodwork-go/woodwork/framework/bus"
@@ -62,14 +59,12 @@ func isText(l *bus.DeadLetter) bool {
 	return (l.InputType == bus.Text || l.InputType == bus.JSON || l.InputType == "") && utf8.Valid(l.Input)
 }
 
-const (
-	tableGap    = 2
-	tableReason = 60 // characters
-)
+// tableReason is how many characters of a reason a table shows.
+const tableReason = 60
 
 // printTable prints dead letters, one on each line.
 func printTable(out io.Writer, list []*bus.DeadLetter) error {
-	w := tabwriter.NewWriter(out, 0, 0, tableGap, ' ', 0)
+	w := newTable(out)
 	fmt.Fprintln(w, "ID\tCOMPONENT\tSESSION\tWHEN\tATTEMPTS\tREASON")
 
 	for _, l := range list {
@@ -83,7 +78,7 @@ func printTable(out io.Writer, list []*bus.DeadLetter) error {
 // printDead prints all about one dead letter, but the input only on request.
 func printDead(out io.Writer, l *bus.DeadLetter, input bool) error {
 	l = printable(l)
-	w := tabwriter.NewWriter(out, 0, 0, tableGap, ' ', 0)
+	w := newTable(out)
 
 	for _, line := range [][2]string{
 		{"id", l.ID},
@@ -129,43 +124,4 @@ func describeInput(l *bus.DeadLetter) string {
 	}
 
 	return s
-}
-
-func when(t time.Time) string { return t.UTC().Format(time.RFC3339) }
-
-func orDash(s string) string {
-	if s == "" {
-		return "-"
-	}
-
-	return s
-}
-
-func shorten(s string, limit int) string {
-	if r := []rune(s); len(r) > limit {
-		return string(r[:limit-1]) + "…"
-	}
-
-	return s
-}
-
-// clean makes a text safe for one line of a terminal: what a provider or user said may hold control characters.
-func clean(s string) string {
-	return strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) {
-			return ' '
-		}
-
-		return r
-	}, strings.ToValidUTF8(s, "\uFFFD"))
-}
-
-// cleanText is clean for a text of several lines.
-func cleanText(s string) string {
-	lines := strings.Split(s, "\n")
-	for i, line := range lines {
-		lines[i] = clean(line)
-	}
-
-	return strings.Join(lines, "\n")
 }

@@ -35,7 +35,7 @@ func buildAndRun(m *testing.M) int {
 
 	for name, pkg := range map[string]string{
 		"woodwork": ".", "woodwork-input": "../../services/input", "woodwork-llm": "../../services/llm",
-		"woodwork-output": "../../services/output",
+		"woodwork-output": "../../services/output", "tool": "./testdata/tool",
 	} {
 		//nolint:noctx // our own packages; the test binary's own time-out bounds it
 		out, err := exec.Command("go", "build", "-o", filepath.Join(dir, name), pkg).CombinedOutput()

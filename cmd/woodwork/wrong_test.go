@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/woodwork-go/woodwork/embedded/embeddedtest"
 )
 
 // Every mistake ends with one line that says what to do, and a code that is not 0.
@@ -39,6 +41,8 @@ func TestWrongInput(t *testing.T) {
 	onPort := []string{"up", "-listen", taken.Addr().String(), "-data", t.TempDir()}
 	nobody, noRedis := "nats://127.0.0.1:1", "redis://ann:secret@127.0.0.1:1"
 	both := []string{"NATS_URL=" + nobody, "REDIS_URL=" + noRedis}
+	ask := func(args ...string) []string { return args }
+	broker := []string{"NATS_URL=" + embeddedtest.Run(t).URL()}
 
 	for name, c := range map[string]struct {
 		program string
@@ -74,6 +78,24 @@ func TestWrongInput(t *testing.T) {
 		"data in a file":  {"woodwork", inFile, nil, 1, []string{"file"}},
 		"port taken":      {"woodwork", onPort, nil, 1, []string{"in use", "-server"}},
 		"bad log level":   {"woodwork", up("-log-level", "loud"), nil, 2, []string{"loud", "debug"}},
+		"no action":       {"woodwork", ask("component"), nil, 2, []string{"woodwork component ls or info"}},
+		"unknown action":  {"woodwork", ask("session", "eat"), nil, 2, []string{"eat", "ls, info or end"}},
+		"ls of a word":    {"woodwork", ask("component", "ls", "llm"), nil, 2, []string{"llm", "component ls -h"}},
+		"ls of a session": {"woodwork", ask("session", "ls", "s1"), nil, 2, []string{"s1", "session ls -h"}},
+		"bad state":       {"woodwork", ask("component", "ls", "-state", "ill"), nil, 2, []string{"ill", "draining or failed"}},
+		"no such state":   {"woodwork", ask("session", "ls", "-state", "ill"), nil, 2, []string{"ill", "active or ended"}},
+		"bad component":   {"woodwork", ask("component", "ls", "-component", "a b"), nil, 2, []string{"a b", "component"}},
+		"bad age":         {"woodwork", ask("session", "ls", "-older-than", "-1h"), nil, 2, []string{"-1h", "30m"}},
+		"no age":          {"woodwork", ask("session", "ls", "-older-than", "old"), nil, 2, []string{"old", "-h"}},
+		"bad tenant":      {"woodwork", ask("session", "ls", "-tenant", "A b"), nil, 2, []string{"A b", "tenant"}},
+		"info of nothing": {"woodwork", ask("component", "info"), nil, 2, []string{"woodwork component ls"}},
+		"info of two":     {"woodwork", ask("session", "info", "a", "b"), nil, 2, []string{"one session"}},
+		"end of nothing":  {"woodwork", ask("session", "end"), nil, 2, []string{"woodwork session ls"}},
+		"end of no id":    {"woodwork", ask("session", "end", "a b"), nil, 2, []string{"a b", "session"}},
+		"no component":    {"woodwork", ask("component", "info", "ghost"), broker, 1, []string{"ghost", "woodwork component ls"}},
+		"no session":      {"woodwork", ask("session", "info", "ghost"), broker, 1, []string{"ghost", "woodwork session ls"}},
+		"end of none":     {"woodwork", ask("session", "end", "ghost"), broker, 1, []string{"ghost", "woodwork session ls"}},
+		"asked of nobody": {"woodwork", ask("component", "ls", "-server", nobody), nil, 1, []string{"127.0.0.1:1"}},
 		"bad provider":    {"woodwork", up("-provider", "oracle"), nil, 2, []string{"oracle", "openai"}},
 	} {
 		t.Run(name, func(t *testing.T) {

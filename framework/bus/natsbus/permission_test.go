@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/micro"
+	"github.com/rs/zerolog"
 
 	"github.com/woodwork-go/woodwork/embedded/embeddedtest"
 	"github.com/woodwork-go/woodwork/framework/bus"
@@ -100,4 +102,25 @@ func TestDeniedPublishSaysSo(t *testing.T) {
 		t.Errorf("the bus ended: %v", b.Err())
 	}
 	fill(t, b, testID(1), 1)
+}
+
+// TestAUserWhoMayNotAnnounce is told so once in the log, and nothing else changes.
+func TestAUserWhoMayNotAnnounce(t *testing.T) {
+	t.Parallel()
+	logged := &lines{}
+	cfg := Config{
+		URL: serve(t, shopPermissions(t)), User: "ann", Password: "s3cret", App: "shop", Name: "shop", AppendTimeout: patience,
+		Logger: zerolog.New(logged).Level(zerolog.WarnLevel),
+	}
+	b := open(t, cfg)
+	stop := must(b.Announce(t.Context(), bus.Announcement{At: bus.Endpoint{Component: "a", Instance: "x"}}))(t)
+	defer stop()
+	logged.until(t, "grant the right to subscribe to "+micro.APIPrefix)
+	fill(t, b, testID(1), 1) // behind all that the server has refused
+	if err := b.refused.Load(); err != nil {
+		t.Errorf("the server refused %v", *err)
+	}
+	if said := logged.until(t, "grant"); strings.Count(said, "\n") != 1 {
+		t.Errorf("the log says\n%s", said)
+	}
 }

@@ -109,3 +109,14 @@ func TestAnInstanceIsKilledEachGap(t *testing.T) {
 		t.Errorf("%d kills in 5 minutes, want 30", n)
 	}
 }
+
+func TestTheMostFrequentReasonsAreTold(t *testing.T) {
+	t.Parallel()
+	n := newTally()
+	for i := range 20 {
+		n.why[strings.Repeat("x", i+1)] = i
+	}
+	if worst := n.worst(); len(worst) != 8 || n.why[worst[0]] != 19 || n.why[worst[7]] != 12 {
+		t.Errorf("told %q", worst)
+	}
+}

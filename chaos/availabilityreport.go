@@ -76,8 +76,8 @@ func (a *outage) figures(info bus.Info, stats *load.Stats, byKind map[check.Kind
 	for _, kind := range check.Kinds() {
 		line(string(kind), "%d", byKind[kind])
 	}
-	for why, n := range t.why {
-		line("not succeeded", "%d: %s", n, why)
+	for _, why := range t.worst() {
+		line("not succeeded", "%d: %s", t.why[why], why)
 	}
 	line("availability", "%.3f %%", 100*t.available())
 }

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -128,6 +130,16 @@ func failure(turn *check.Turn, screen *answered) string {
 	default:
 		return ""
 	}
+}
+
+// worst returns the most frequent reasons why turns did not succeed.
+func (t *tally) worst() []string {
+	const most = 8
+	reasons := slices.SortedFunc(maps.Keys(t.why), func(a, b string) int {
+		return cmp.Or(cmp.Compare(t.why[b], t.why[a]), cmp.Compare(a, b))
+	})
+
+	return reasons[:min(len(reasons), most)]
 }
 
 // available returns the share of turns that succeeded.

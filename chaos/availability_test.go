@@ -24,7 +24,7 @@ func TestTurnsSucceedWhileAProviderIsDown(t *testing.T) {
 	a := newOutage(newRunner(o, t.TempDir(), bin, &out), 2*time.Second)
 	a.least = 1
 	if err := a.run(t.Context()); err != nil {
-		t.Errorf("%v\n%s", err, &out)
+		t.Fatalf("%v\n%s", err, &out)
 	}
 	if _, failed := a.primary.Counts(); a.turns.by[primary] == 0 || a.turns.by[fallback] == 0 || failed == 0 || len(a.faults) == 0 {
 		t.Errorf("not both answered, or nothing failed:\n%s", &out)

@@ -3,7 +3,9 @@ package provider_test
 import (
 	"context"
 	"errors"
+	"net"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -100,6 +102,30 @@ func TestItIsDownAsToldAndComesBack(t *testing.T) {
 				t.Errorf("back up it gave %d pieces, %v", len(pieces), err)
 			}
 		})
+	}
+}
+
+// TestItWaitsForItsAddress while somebody else has it, such as a process that is just being started.
+func TestItWaitsForItsAddress(t *testing.T) {
+	t.Parallel()
+	s, m := start(t, providertest.OpenAI(), llm.Timeouts{})
+	s.Close()
+	taken, err := new(net.ListenConfig).Listen(t.Context(), "tcp", strings.TrimPrefix(s.URL(), "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	up := make(chan error, 1)
+	go func() { up <- s.Set(t.Context(), provider.Up) }()
+	select {
+	case err := <-up:
+		t.Fatalf("it did not wait: %v", err)
+	case <-time.After(100 * time.Millisecond):
+	}
+	if err := errors.Join(taken.Close(), <-up); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ask(t.Context(), m); err != nil {
+		t.Error(err)
 	}
 }
 

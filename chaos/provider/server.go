@@ -117,9 +117,9 @@ func (s *Server) change(mode Mode) {
 }
 
 func (s *Server) listen(ctx context.Context) error {
-	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", s.addr)
+	listener, err := s.bind(ctx)
 	if err != nil {
-		return fmt.Errorf("provider listens again: %w", err)
+		return fmt.Errorf("provider listens: %w", err)
 	}
 	//nolint:gosec // only this run's own processes connect
 	server := &http.Server{Handler: http.HandlerFunc(s.serve)}
@@ -127,6 +127,21 @@ func (s *Server) listen(ctx context.Context) error {
 	s.serving.Go(func() { _ = server.Serve(listener) }) // it ends with Close
 
 	return nil
+}
+
+// bind opens the address. It tries for a while: a process that is being started elsewhere in this program holds a listener
+// that was closed meanwhile until it is its own program.
+func (s *Server) bind(ctx context.Context) (net.Listener, error) {
+	const (
+		patience = 5 * time.Second
+		wait     = 10 * time.Millisecond
+	)
+	for begun := time.Now(); ; pause(ctx, wait) {
+		listener, err := new(net.ListenConfig).Listen(ctx, "tcp", s.addr)
+		if err == nil || ctx.Err() != nil || time.Since(begun) > patience {
+			return listener, err
+		}
+	}
 }
 
 // enter returns the mode, and begins a request unless nothing may be asked any more.

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -69,12 +70,21 @@ func (b *Bus) look(ctx context.Context) (facts, error) {
 	return all, err
 }
 
+// loadingWait is how long is waited before a server that reads its file is asked again.
+const loadingWait = 100 * time.Millisecond
+
+// lookAt asks one server. While it reads its file it says that it has none, so that is waited for.
 func lookAt(ctx context.Context, c redis.Cmdable) (fact, error) {
-	info, err := c.Info(ctx).Result()
+	says, err := ask(ctx, c)
+	for err == nil && says["loading"] == "1" {
+		if !pause(ctx, loadingWait) {
+			return fact{}, &checkError{fmt.Errorf("the server reads its file: %w", ctx.Err()), "try again when it has"}
+		}
+		says, err = ask(ctx, c)
+	}
 	if err != nil {
 		return fact{}, fmt.Errorf("ask for INFO: %w", err)
 	}
-	says := parseInfo(info)
 	f := fact{
 		version: says["redis_version"], cluster: says["cluster_enabled"] == "1" || says["redis_mode"] == "cluster",
 		aof: says["aof_enabled"] == "1", policy: says["maxmemory_policy"],
@@ -87,6 +97,12 @@ func lookAt(ctx context.Context, c redis.Cmdable) (fact, error) {
 	}
 
 	return f, nil
+}
+
+func ask(ctx context.Context, c redis.Cmdable) (map[string]string, error) {
+	info, err := c.Info(ctx).Result()
+
+	return parseInfo(info), err
 }
 
 // parseInfo reads lines of the form "name:value".

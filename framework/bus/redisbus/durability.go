@@ -8,6 +8,9 @@ import (
 
 // durability returns what an acknowledged append survives on the weakest of the servers. Replicas add nothing that can
 // be promised: they get an entry after it was acknowledged.
+//
+// Of a server that syncs every second Local is true but for the last two seconds: while a sync is under way, which it
+// leaves to another thread, it puts off writing its log for up to that long, and answers all the same.
 func (all facts) durability() bus.Durability {
 	class := bus.LocalSynced
 	for _, f := range all {
@@ -46,8 +49,6 @@ func (b *Bus) describe(all facts) {
 
 // lookAgain finds out, after a new connection, what the server that is there now keeps.
 func (b *Bus) lookAgain(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
 	all, err := b.look(ctx)
 	if err != nil {
 		return // the next new connection looks again

@@ -166,6 +166,33 @@ func TestDurability(t *testing.T) {
 	}
 }
 
+// TestDurabilityOfAServerThatReadsItsFile kills a server and lets it take seconds to read its file: meanwhile it says
+// that it has none, which is not so.
+func TestDurabilityOfAServerThatReadsItsFile(t *testing.T) {
+	t.Parallel()
+	const entries = 1000
+	s := redistest.Run(t, redistest.Options{Fsync: redistest.EverySecond, Lines: []string{
+		"key-load-delay 300", // µs for each command; every 1024 commands the server answers
+	}})
+	var log bytes.Buffer
+	b := open(t, Config{URL: s.URL(), Logger: zerolog.New(zerolog.SyncWriter(&log))})
+	fill(t, b, testID(1), entries)
+	s.Kill()
+	s.Start()
+	other := open(t, Config{URL: s.URL()})
+	for _, b := range []*Bus{b, other} {
+		if got := b.Info().Durability; got != bus.Local {
+			t.Errorf("durability is %s", got)
+		}
+	}
+	if err := b.Close(t.Context()); err != nil { // nothing is logged any more
+		t.Fatal(err)
+	}
+	if strings.Contains(log.String(), "LOST") {
+		t.Errorf("logged %s", log.String())
+	}
+}
+
 // A user who may not read the configuration is told of the weaker class.
 func TestDurabilityWithoutTheRightToAsk(t *testing.T) {
 	t.Parallel()

@@ -10,6 +10,15 @@ chaos: ## break everything for 15 minutes, at least 1,000 faults over 20,000 tur
 chaos-quick: ## the same for 20 seconds
 	go run ./chaos -duration 20s -gap 400ms -rate 12 -sessions 20 -turns 8 -quiet 15s -lasting=false $(CHAOS_ARGS)
 
+.PHONY: chaos-redis
+chaos-redis: ## the same on Redis for 5 minutes with appendfsync always, and for 5 with everysec
+	go run ./chaos -bus redis -fsync always -duration 5m -gap 780ms -rate 20 -sessions 80 $(CHAOS_ARGS)
+	go run ./chaos -bus redis -fsync everysec -duration 5m -gap 780ms -rate 20 -sessions 80 $(CHAOS_ARGS)
+
+.PHONY: chaos-redis-quick
+chaos-redis-quick: ## on Redis for 20 seconds with appendfsync always
+	go run ./chaos -bus redis -duration 20s -gap 400ms -rate 12 -sessions 20 -turns 8 -quiet 15s -lasting=false $(CHAOS_ARGS)
+
 .PHONY: chaos-availability
 chaos-availability: ## take a model's provider away half of the time and kill an instance each 10 s: 99.9 % of turns succeed
 	go run ./chaos -availability -duration 5m -rate 15 $(CHAOS_ARGS)

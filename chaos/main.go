@@ -10,6 +10,8 @@ import (
 	"os/signal"
 	"syscall"
 	"time"
+
+	"github.com/woodwork-go/woodwork/internal/redisproc"
 )
 
 func main() {
@@ -22,8 +24,8 @@ func main() {
 	}
 }
 
-// errBus: there is no such bus here.
-var errBus = errors.New("-bus: only nats can be run")
+// errFlags: the flags don't make a run.
+var errFlags = errors.New("no such run")
 
 func mainErr(ctx context.Context, args []string) error {
 	var (
@@ -39,7 +41,8 @@ func mainErr(ctx context.Context, args []string) error {
 	fs.DurationVar(&o.duration, "duration", 45*time.Second, "how long turns are posted and faults injected")
 	fs.DurationVar(&o.gap, "gap", 900*time.Millisecond, "mean time between faults")
 	fs.Uint64Var(&o.seed, "seed", 0, "what decides faults and prompts; 0 draws one")
-	fs.StringVar(&o.bus, "bus", "nats", "broker to run on")
+	fs.StringVar(&o.bus, "bus", nats, "broker to run on: nats or redis")
+	fs.StringVar(&o.fsync, "fsync", "always", "when Redis syncs its log to the disk: always or everysec")
 	fs.Float64Var(&o.rate, "rate", 25, "turns posted per second")
 	fs.IntVar(&o.sessions, "sessions", 60, "sessions at once")
 	fs.IntVar(&o.turns, "turns", 20, "turns of a session")
@@ -55,8 +58,11 @@ func mainErr(ctx context.Context, args []string) error {
 	if err := fs.Parse(args); err != nil {
 		return err
 	}
-	if o.bus != "nats" {
-		return errBus
+	if err := o.chooseServer(); err != nil {
+		return err
+	}
+	if (demo || order || available) && o.bus != nats {
+		return fmt.Errorf("-bus %s: %w: -demo, -order and -availability are on nats", o.bus, errFlags)
 	}
 	if demo {
 		return runDemo(ctx, os.Stdout)
@@ -73,4 +79,24 @@ func mainErr(ctx context.Context, args []string) error {
 	}
 
 	return run(ctx, &o, os.Stdout)
+}
+
+// nats is the broker unless another one is asked for.
+const nats = "nats"
+
+// chooseServer finds out which server is run.
+func (o *options) chooseServer() error {
+	switch {
+	case o.bus == nats:
+		return nil
+	case o.bus != "redis":
+		return fmt.Errorf("-bus %s: %w: write nats or redis", o.bus, errFlags)
+	}
+	switch o.redis = redisproc.Fsync(o.fsync); o.redis {
+	case redisproc.Always, redisproc.EverySecond:
+		return nil
+	case redisproc.NoLog:
+	}
+
+	return fmt.Errorf("-fsync %q: %w: write always or everysec", o.fsync, errFlags)
 }

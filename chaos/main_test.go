@@ -10,6 +10,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/woodwork-go/woodwork/chaos/system"
+	"github.com/woodwork-go/woodwork/internal/redisproc"
 )
 
 // bin is where TestMain puts the binaries.
@@ -55,8 +56,22 @@ func TestFailover(t *testing.T) {
 
 func TestAShortRunKeepsItsPromises(t *testing.T) {
 	t.Parallel()
+	shortRun(t, redisproc.NoLog)
+}
+
+func TestAShortRunOnRedisKeepsItsPromises(t *testing.T) {
+	t.Parallel()
+	if _, err := redisproc.Find(); err != nil && os.Getenv("CI") == "" {
+		t.Skip(err)
+	}
+	shortRun(t, redisproc.Always)
+}
+
+func shortRun(t *testing.T, redis redisproc.Fsync) {
+	t.Helper()
 	o := &options{
-		seed: 1, duration: 3 * time.Second, gap: 250 * time.Millisecond, pace: 5 * time.Millisecond, quiet: 20 * time.Second,
+		redis: redis,
+		seed:  1, duration: 3 * time.Second, gap: 250 * time.Millisecond, pace: 5 * time.Millisecond, quiet: 20 * time.Second,
 		rate: 10, hooks: 0.1, sessions: 6, turns: 4, llms: 2, relays: 2,
 	}
 	var out strings.Builder
@@ -83,7 +98,11 @@ func TestTurnsOfASessionRunInOrder(t *testing.T) {
 
 func TestWrongFlagsAreRefused(t *testing.T) {
 	t.Parallel()
-	if err := mainErr(t.Context(), []string{"-bus", "pigeon"}); err == nil {
-		t.Error("a run on a bus that is not there")
+	for _, args := range [][]string{
+		{"-bus", "pigeon"}, {"-bus", "redis", "-fsync", "never"}, {"-bus", "redis", "-fsync", ""}, {"-bus", "redis", "-demo"},
+	} {
+		if err := mainErr(t.Context(), args); err == nil {
+			t.Errorf("%v: a run that there is not", args)
+		}
 	}
 }

@@ -20,7 +20,8 @@ import (
 
 // report prints the figures and keeps the histories of sessions that broke a promise.
 func (r *runner) report(info bus.Info, users *load.Runner) error {
-	stats, failures := users.Result()
+	stats, found := users.Result()
+	failures, undone := r.excuse(found)
 	byKind := map[check.Kind]int{}
 	for _, f := range failures {
 		for _, v := range f.Violations {
@@ -28,6 +29,9 @@ func (r *runner) report(info bus.Info, users *load.Runner) error {
 		}
 	}
 	r.figures(info, &stats, byKind)
+	if err := r.writeUndone(&undone); err != nil {
+		return err
+	}
 	if len(failures) == 0 {
 		return nil
 	}

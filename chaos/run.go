@@ -17,11 +17,13 @@ import (
 	"github.com/woodwork-go/woodwork/framework"
 	"github.com/woodwork-go/woodwork/framework/bus"
 	"github.com/woodwork-go/woodwork/framework/bus/dial"
+	"github.com/woodwork-go/woodwork/internal/redisproc"
 )
 
 // options say what a run does.
 type options struct {
-	bus, hook              string
+	bus, hook, fsync       string
+	redis                  redisproc.Fsync // of the redis-server; NoLog: there is a nats-server instead
 	duration, gap          time.Duration
 	pace, quiet            time.Duration
 	seed                   uint64
@@ -101,7 +103,7 @@ func newRunner(o *options, dir, bin string, out io.Writer) *runner {
 func (r *runner) run(ctx context.Context) error {
 	var err error
 	r.system, err = system.Start(ctx, system.Config{
-		Dir: r.dir, Bin: r.bin, Pace: r.pace, Tell: r.tell,
+		Dir: r.dir, Bin: r.bin, Pace: r.pace, Tell: r.tell, Redis: r.redis,
 		Instances: map[plan.Target]int{plan.LLM: r.llms, plan.Relay: r.relays, plan.Input: edges, plan.Output: edges},
 	})
 	if err != nil {
@@ -129,7 +131,7 @@ func (r *runner) run(ctx context.Context) error {
 func (r *runner) drive(ctx context.Context, client *framework.Client, log bus.Log) *load.Runner {
 	cfg := load.Config{
 		Seed: r.seed, Rate: r.rate, Sessions: r.sessions, Turns: r.turns, Window: windowTurns, HookShare: r.hooks,
-		Hooks: hook.Short(), Quiet: r.quiet,
+		Hooks: hook.Short(), Quiet: r.quiet, InOrder: r.redis != redisproc.NoLog,
 	}
 	if r.lasting {
 		cfg.Hooks = hook.All()

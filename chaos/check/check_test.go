@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 
@@ -191,6 +192,93 @@ func TestEachViolationIsFound(t *testing.T) {
 				}
 			}
 			t.Errorf("want %s: …%s…; got %q", c.kind, c.text, all)
+		})
+	}
+}
+
+// at is a time of the forged history, in seconds.
+func at(seconds int) time.Time { return time.Unix(int64(seconds), 0) }
+
+// TestOrderByWhatTheBusTold is for a bus whose positions are ordered within one log only.
+func TestOrderByWhatTheBusTold(t *testing.T) {
+	t.Parallel()
+	f := sound()
+	f.Spans = map[string]check.Span{"a1": {First: 1, Last: 7}, "a2": {First: 8, Last: 9}}
+	f.Logs["a1"][2].Position, f.Logs["a2"][0].Position = f.Logs["a2"][0].Position, f.Logs["a1"][2].Position
+	for _, v := range f.Check() {
+		t.Error(v)
+	}
+	f.Spans["a2"] = check.Span{First: 6, Last: 9}
+	if found := f.Check(); len(found) != 1 || found[0].Kind != check.Overlap {
+		t.Errorf("two turns at once: %v", found)
+	}
+}
+
+// TestOnlyWhatAWindowHoldsIsExcused kills the server at second 12, which undoes what was acknowledged from second 10 on.
+func TestOnlyWhatAWindowHoldsIsExcused(t *testing.T) {
+	t.Parallel()
+	windows := []check.Window{{From: at(10), To: at(12)}}
+	unanswered := func(f *forge) { f.drop(6, 10) }
+	nobodys := func(f *forge) { f.Readers[0].Events[9].Info.Root = "t9" }
+	otherText := func(f *forge) { f.Readers[0].Events[8].Event.Chunk.Data = []byte("x") }
+	for name, c := range map[string]struct {
+		spoil             func(f *forge)
+		asked, told, seen int
+		want              bool
+	}{
+		"a turn acknowledged within":             {spoil: unanswered, asked: 10, told: 11, seen: 20, want: true},
+		"one whose acknowledgement came late":    {spoil: unanswered, asked: 11, told: 15, seen: 20, want: true},
+		"one acknowledged before":                {spoil: unanswered, asked: 8, told: 9, seen: 20},
+		"one acknowledged before, and seen":      {spoil: unanswered, asked: 8, told: 9, seen: 11},
+		"one acknowledged after":                 {spoil: unanswered, asked: 13, told: 14, seen: 20},
+		"another text than was seen within":      {spoil: otherText, asked: 8, told: 9, seen: 11, want: true},
+		"another text than was seen before":      {spoil: otherText, asked: 7, told: 8, seen: 9},
+		"another text than was seen much later":  {spoil: otherText, asked: 7, told: 8, seen: 13},
+		"an answer that nobody asked for within": {spoil: nobodys, asked: 8, told: 9, seen: 11},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := sound()
+			for i := range f.Turns {
+				f.Turns[i].Asked, f.Turns[i].Told = at(c.asked), at(c.told)
+			}
+			for _, r := range f.Readers {
+				for i := range r.Events {
+					r.Events[i].At = at(c.seen)
+				}
+			}
+			c.spoil(f)
+			found := f.Check()
+			u := f.Excuse(found, windows)
+			if len(found) == 0 || len(u.Broken)+len(u.Missing) != len(found) || (len(u.Broken) == 0) != c.want {
+				t.Errorf("%v are held against it, %v are not", u.Broken, u.Missing)
+			}
+			if u := f.Excuse(found, nil); len(u.Broken) != len(found) {
+				t.Errorf("without a window %v of %v are held against it", u.Broken, found)
+			}
+		})
+	}
+}
+
+// TestReadersOfWhatIsMissing may pass over later turns, which are counted for themselves, and no earlier ones.
+func TestReadersOfWhatIsMissing(t *testing.T) {
+	t.Parallel()
+	windows := []check.Window{{From: at(10), To: at(12)}}
+	for name, c := range map[string]struct{ first, second, missing, after, broken int }{
+		"a loss and what follows from it": {first: 11, second: 13, missing: 1, after: 1},
+		"a turn before the loss":          {first: 9, second: 11, missing: 1, broken: 1},
+		"nothing was lost":                {first: 13, second: 14, broken: 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := sound()
+			f.Readers[0].Events = nil
+			f.Turns[0].Asked, f.Turns[0].Told = at(c.first), at(c.first)
+			f.Turns[1].Asked, f.Turns[1].Told = at(c.second), at(c.second)
+			u := f.Excuse(f.Check(), windows)
+			if len(u.Missing) != c.missing || len(u.After) != c.after || len(u.Broken) != c.broken {
+				t.Errorf("missing %v, after %v, broken %v", u.Missing, u.After, u.Broken)
+			}
 		})
 	}
 }

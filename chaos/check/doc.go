@@ -6,5 +6,5 @@
 // that each acknowledged turn has exactly one answer, the right one, in order, one after another.
 //
 // File map: session.go what goes in; violation.go what comes out; check.go readers and turns; streams.go logs;
-// answer.go which answer an attempt gives.
+// answer.go which answer an attempt gives; undone.go what a server may have forgotten.
 package check

@@ -19,7 +19,13 @@ type Session struct {
 	// Live are the entries of each stream that the bus told of when it stored them; some may be missing. A log is read
 	// from its end along what each writer saw, which leaves out what nobody should have been able to write.
 	Live map[string][]*bus.Entry `json:"-"`
+	// Spans are the order in which the bus told of the entries of all streams of the session, where it keeps that order
+	// and where positions are ordered within one log only. Defaults to nil: positions order all logs.
+	Spans map[string]Span `json:"-"`
 }
+
+// Span is the numbers, counted over a session, of the first and the last entry of a stream that the bus told of.
+type Span struct{ First, Last int }
 
 // Turn is a posted turn and what must come of it.
 type Turn struct {
@@ -27,6 +33,9 @@ type Turn struct {
 	Prompt string `json:"prompt"`
 	// Acked says that the poster was told that the turn is stored. One that was not may be answered or not.
 	Acked bool `json:"acked"`
+	// Asked and Told are when the post that was acknowledged began and when the acknowledgement came.
+	Asked time.Time `json:"asked"`
+	Told  time.Time `json:"told"`
 	// Posted is when it was posted for the first time.
 	Posted time.Time `json:"posted"`
 	// Answers are what each component must have written in the end.

@@ -108,8 +108,14 @@ func (c *checker) inputs() {
 	}
 }
 
-// order checks by the places of frames in the log of the session that the turns of a component ran one after another.
+// order checks that the turns of a component ran one after another: by the places of their frames where those are in
+// one order for all streams of the session, else by the order in which the bus told of them.
 func (c *checker) order() {
+	if c.session.Spans != nil {
+		c.spans()
+
+		return
+	}
 	logs := map[string]map[int][]*bus.Entry{}
 	for id, a := range c.answers {
 		if log := c.session.Logs[id]; len(log) > 0 {
@@ -127,6 +133,32 @@ func (c *checker) order() {
 				continue
 			}
 			if before >= 0 && !later(log[0].Position, end(byTurn[before])) {
+				c.reportf(Overlap, i, "%s began it before turn %s had ended", component, c.session.Turns[before].ID)
+			}
+			before = i
+		}
+	}
+}
+
+// spans checks that the bus told of nothing of a turn before the last of the turn before.
+func (c *checker) spans() {
+	byTurn := map[string]map[int]Span{}
+	for id, a := range c.answers {
+		if span, told := c.session.Spans[id]; told {
+			if byTurn[a.component] == nil {
+				byTurn[a.component] = map[int]Span{}
+			}
+			byTurn[a.component][a.turn] = span
+		}
+	}
+	for component, spans := range byTurn {
+		before := -1
+		for i := range c.session.Turns {
+			span, told := spans[i]
+			if !told {
+				continue
+			}
+			if before >= 0 && span.First < spans[before].Last {
 				c.reportf(Overlap, i, "%s began it before turn %s had ended", component, c.session.Turns[before].ID)
 			}
 			before = i

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"sync"
 
+	"github.com/woodwork-go/woodwork/chaos/check"
 	"github.com/woodwork-go/woodwork/framework/bus"
 	"github.com/woodwork-go/woodwork/subjects"
 )
@@ -13,6 +14,8 @@ import (
 type live struct {
 	mu      sync.Mutex
 	entries map[string][]*bus.Entry // by stream
+	spans   map[string]check.Span   // by stream
+	count   int
 	stops   []func()
 }
 
@@ -20,7 +23,7 @@ type live struct {
 func (l *live) follow(ctx context.Context, log bus.Log, session, turn string) error {
 	l.mu.Lock()
 	if l.entries == nil {
-		l.entries = make(map[string][]*bus.Entry)
+		l.entries, l.spans = make(map[string][]*bus.Entry), make(map[string]check.Span)
 	}
 	l.mu.Unlock()
 	// The names that the turns of the pipeline give to their outputs.
@@ -33,13 +36,26 @@ func (l *live) follow(ctx context.Context, log bus.Log, session, turn string) er
 			l.mu.Lock()
 			defer l.mu.Unlock()
 			l.entries[id] = append(l.entries[id], e)
+			l.note(id)
 		})
 		if err != nil {
 			return fmt.Errorf("follow stream: %w", err)
 		}
 		l.stops = append(l.stops, stop)
 	}
+
 	return nil
+}
+
+// note counts an entry of a stream. The lock is held.
+func (l *live) note(id string) {
+	l.count++
+	span, known := l.spans[id]
+	if !known {
+		span.First = l.count
+	}
+	span.Last = l.count
+	l.spans[id] = span
 }
 
 // end ends the collection and returns it.

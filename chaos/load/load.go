@@ -13,7 +13,7 @@ import (
 	"github.com/woodwork-go/woodwork/framework/stream"
 )
 
-// Config says how much is posted. All fields but Answers and Done are required.
+// Config says how much is posted. All fields but Answers, Done and InOrder are required.
 type Config struct {
 	// Seed decides what is posted.
 	Seed uint64
@@ -29,6 +29,9 @@ type Config struct {
 	HookShare float64
 	// Hooks are those that prompts carry.
 	Hooks []hook.Hook
+	// InOrder says that the bus tells of the entries of all streams in the order in which it stored them, and that only
+	// this orders entries of different streams. Defaults to false: positions do.
+	InOrder bool
 	// Answers returns the pieces of what the model may answer to a prompt: each answer that it may give. Defaults to what
 	// the offline model answers.
 	Answers func(ctx context.Context, prompt string) ([][]string, error)

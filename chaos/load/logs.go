@@ -6,6 +6,7 @@ import (
 
 	"github.com/woodwork-go/woodwork/chaos/check"
 	"github.com/woodwork-go/woodwork/framework/bus"
+	"github.com/woodwork-go/woodwork/framework/stream"
 )
 
 const (
@@ -67,19 +68,51 @@ func (r *Runner) tryLog(ctx context.Context, id bus.StreamID) ([]*bus.Entry, err
 	return entries, nil
 }
 
-// settled is a stream that had ended when its session was checked.
+// settled is a stream that had ended when its session was checked, and the turn that it belongs to, acknowledged when
+// somebody was told of the end.
 type settled struct {
-	id  bus.StreamID
-	end bus.Position
+	id   bus.StreamID
+	end  bus.Position
+	turn check.Turn
 }
 
 // remember keeps where the streams of a session ended. The lock is held.
 func (r *Runner) remember(history *check.Session) {
+	turns := ends(history)
 	for id, log := range history.Logs {
 		if n := len(log); n > 0 && log[n-1].State.Final() {
-			r.settled = append(r.settled, settled{bus.StreamID{Session: history.ID, Stream: id}, log[n-1].Position})
+			r.settled = append(r.settled, settled{bus.StreamID{Session: history.ID, Stream: id}, log[n-1].Position, turns[id]})
 		}
 	}
+}
+
+// ends returns for each stream the turn, as acknowledged from when the first to when the last was told of its end.
+func ends(history *check.Session) map[string]check.Turn {
+	turns := map[string]check.Turn{}
+	for i := range history.Turns {
+		turns[history.Turns[i].ID] = history.Turns[i]
+	}
+	for i := range history.Readers {
+		for j := range history.Readers[i].Events {
+			e := &history.Readers[i].Events[j]
+			if e.Event.Kind != stream.KindEnd {
+				continue
+			}
+			t, known := turns[e.Info.Stream]
+			if !known {
+				t = check.Turn{ID: e.Info.Root, Acked: true, Asked: e.At, Told: e.At}
+			}
+			if e.At.Before(t.Asked) {
+				t.Asked = e.At
+			}
+			if e.At.After(t.Told) {
+				t.Told = e.At
+			}
+			turns[e.Info.Stream] = t
+		}
+	}
+
+	return turns
 }
 
 // recheck looks at every stream once more at the end of the run: a zombie may have come back after the check.
@@ -98,7 +131,7 @@ func (r *Runner) recheck(ctx context.Context) {
 }
 
 func (r *Runner) compare(s settled, last *bus.Entry) {
-	v := check.Violation{Session: s.id.Session, Text: "stream " + s.id.Stream}
+	v := check.Violation{Session: s.id.Session, Turn: s.turn.ID, Text: "stream " + s.id.Stream}
 	switch {
 	case last == nil:
 		v.Kind, v.Text = check.Lost, v.Text+" is gone"
@@ -107,5 +140,5 @@ func (r *Runner) compare(s settled, last *bus.Entry) {
 	default:
 		return
 	}
-	r.failed = append(r.failed, Failure{&check.Session{ID: s.id.Session}, []check.Violation{v}})
+	r.failed = append(r.failed, Failure{&check.Session{ID: s.id.Session, Turns: []check.Turn{s.turn}}, []check.Violation{v}})
 }

@@ -71,7 +71,9 @@ func (s *session) postOne(ctx context.Context, well <-chan struct{}, n int) erro
 		case <-ctx.Done():
 		}
 	}()
+	var asked time.Time
 	for try := 0; ; try++ {
+		asked = time.Now()
 		inputs := s.edges.Inputs()
 		if err = s.try(ctx, inputs[(s.number+n+try)%len(inputs)], key, prompt); err == nil {
 			break
@@ -83,7 +85,7 @@ func (s *session) postOne(ctx context.Context, well <-chan struct{}, n int) erro
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.turns[i].Acked = true
+	s.turns[i].Acked, s.turns[i].Asked, s.turns[i].Told = true, asked, time.Now()
 	s.happened()
 
 	return nil

@@ -53,6 +53,9 @@ func (s *session) run(ctx context.Context, enough, well <-chan struct{}) *check.
 	}
 	history.Logs = s.logs(ctx, history)
 	history.Live = s.live.end()
+	if s.cfg.InOrder {
+		history.Spans = s.live.spans
+	}
 
 	return history
 }

@@ -14,9 +14,10 @@ import (
 	"github.com/woodwork-go/woodwork/chaos/plan"
 	"github.com/woodwork-go/woodwork/chaos/proc"
 	"github.com/woodwork-go/woodwork/chaos/proxy"
+	"github.com/woodwork-go/woodwork/internal/redisproc"
 )
 
-// Config says what to run. All fields but the last three are required.
+// Config says what to run. Dir, Bin, Instances and Pace are required.
 type Config struct {
 	// Dir is an existing folder for everything that the processes leave behind.
 	Dir string
@@ -26,6 +27,8 @@ type Config struct {
 	Instances map[plan.Target]int
 	// Pace is the language model's wait before each word.
 	Pace time.Duration
+	// Redis is the log of the redis-server that is run. Defaults to a nats-server instead.
+	Redis redisproc.Fsync
 	// LLM are more flags of the language models. Defaults to none: they answer offline.
 	LLM []string
 	// Plain runs relays only, without proxies, that answer with the times of their turns. Defaults to false.
@@ -98,15 +101,37 @@ func (s *System) addServer(ctx, keep context.Context) error {
 	if err != nil {
 		return err
 	}
-	host, port, err := net.SplitHostPort(addr)
+	spec, err := s.serverSpec(addr)
 	if err != nil {
 		return err
 	}
-	s.server = s.add(keep, plan.Server, 0, &unit{address: addr}, "nats-server", []string{
-		"-js", "-a", host, "-p", port, "-sd", filepath.Join(s.cfg.Dir, "store"),
-	})
+	s.server = s.add(keep, plan.Server, 0, &unit{address: addr}, spec)
 
 	return s.server.answers(ctx)
+}
+
+// serverSpec returns the program that is the server at addr.
+func (s *System) serverSpec(addr string) (proc.Spec, error) {
+	store := filepath.Join(s.cfg.Dir, "store")
+	if err := os.MkdirAll(store, 0o700); err != nil {
+		return proc.Spec{}, err
+	}
+	if s.cfg.Redis != redisproc.NoLog {
+		cfg := redisproc.Config{Dir: store, Fsync: s.cfg.Redis}
+
+		return cfg.Spec(addr)
+	}
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return proc.Spec{}, err
+	}
+
+	return s.binary("nats-server", "-js", "-a", host, "-p", port, "-sd", store), nil
+}
+
+// binary returns a program that Build built.
+func (s *System) binary(name string, args ...string) proc.Spec {
+	return proc.Spec{Path: filepath.Join(s.cfg.Bin, name), Args: args}
 }
 
 func (s *System) addService(ctx, keep context.Context, target plan.Target, i int) error {
@@ -116,7 +141,7 @@ func (s *System) addService(ctx, keep context.Context, target plan.Target, i int
 		if err := u.openLink(ctx, s.server.address); err != nil {
 			return err
 		}
-		args = []string{"-server", "nats://" + u.link.Addr()}
+		args = []string{"-server", s.url(u.link.Addr())}
 	}
 	switch target {
 	case plan.LLM:
@@ -138,20 +163,19 @@ func (s *System) addService(ctx, keep context.Context, target plan.Target, i int
 		}
 	case plan.Server:
 	}
-	s.add(keep, target, i, u, string(target), args)
+	s.add(keep, target, i, u, s.binary(string(target), args...))
 
 	return nil
 }
 
 // add completes a unit and begins to keep it running.
-func (s *System) add(keep context.Context, target plan.Target, i int, u *unit, binary string, args []string) *unit {
+func (s *System) add(keep context.Context, target plan.Target, i int, u *unit, spec proc.Spec) *unit {
 	u.name = string(target) + "-" + strconv.Itoa(i+1)
 	u.target, u.tell = target, s.cfg.Tell
 	u.changed = make(chan struct{})
-	u.spec = proc.Spec{
-		Path: filepath.Join(s.cfg.Bin, binary), Args: args, Env: []string{"HOME=" + s.cfg.Dir, "TMPDIR=" + s.cfg.Dir},
-		Log: filepath.Join(s.cfg.Dir, u.name+".log"),
-	}
+	u.spec = spec
+	u.spec.Env = []string{"HOME=" + s.cfg.Dir, "TMPDIR=" + s.cfg.Dir}
+	u.spec.Log = filepath.Join(s.cfg.Dir, u.name+".log")
 	s.units[target] = append(s.units[target], u)
 	s.all = append(s.all, u)
 	s.keeper.Go(func() { u.keep(keep) })
@@ -163,7 +187,19 @@ func (s *System) add(keep context.Context, target plan.Target, i int, u *unit, b
 func (s *System) marks() string { return filepath.Join(s.cfg.Dir, "marks") }
 
 // Server returns the URL of the server, without a proxy.
-func (s *System) Server() string { return "nats://" + s.server.address }
+func (s *System) Server() string { return s.url(s.server.address) }
+
+// url returns the URL of a server at an address.
+func (s *System) url(addr string) string {
+	if s.cfg.Redis != redisproc.NoLog {
+		return "redis://" + addr
+	}
+
+	return "nats://" + addr
+}
+
+// ServerLog returns the path of what the server printed.
+func (s *System) ServerLog() string { return s.server.spec.Log }
 
 // Inputs returns the base URLs of the input services.
 func (s *System) Inputs() []string { return s.urls(plan.Input) }

@@ -14,7 +14,8 @@ type Fsync string
 const (
 	// NoLog keeps everything in memory only; it does not survive the process.
 	NoLog Fsync = ""
-	// EverySecond survives the death of the process, and loses up to two seconds of a power loss.
+	// EverySecond loses the last two seconds in a power loss, and in the death of the process those answers of the last
+	// two seconds that were given while the disk was synced.
 	EverySecond Fsync = "everysec"
 	// Always survives a power loss.
 	Always Fsync = "always"

@@ -33,19 +33,15 @@ var (
 // Server is a redis-server process. Its methods must not be called concurrently, except for URL and Addr.
 type Server struct {
 	cfg     Config
-	path    string
 	addr    string
 	process *proc.Process
 }
 
 // Start starts a server and returns when it answers. Whoever starts it must end it with Kill or Stop.
 func Start(ctx context.Context, cfg Config) (*Server, error) {
-	path, err := Find()
-	if err != nil {
-		return nil, err
-	}
+	var err error
 
-	s := &Server{cfg: cfg, path: path}
+	s := &Server{cfg: cfg}
 	for range startTries {
 		if s.addr, err = s.choose(ctx); err != nil {
 			return nil, err
@@ -71,6 +67,27 @@ func (s *Server) choose(ctx context.Context) (string, error) {
 	return proc.FreeAddress(ctx)
 }
 
+// Spec writes the settings of a server at addr and returns the program that reads them, for those who keep processes
+// themselves.
+func (c *Config) Spec(addr string) (proc.Spec, error) {
+	path, err := Find()
+	if err != nil {
+		return proc.Spec{}, err
+	}
+
+	text, err := c.file(addr)
+	if err != nil {
+		return proc.Spec{}, fmt.Errorf("start %s: %w", program, err)
+	}
+
+	file := filepath.Join(c.Dir, configFile)
+	if err := os.WriteFile(file, []byte(text), ownerOnly); err != nil {
+		return proc.Spec{}, fmt.Errorf("start %s: %w", program, err)
+	}
+
+	return proc.Spec{Path: path, Args: []string{file}, Log: filepath.Join(c.Dir, logFile)}, nil
+}
+
 // URL returns where clients find the server, with its password.
 func (s *Server) URL() string { return s.cfg.URL(s.addr) }
 
@@ -83,21 +100,16 @@ func (s *Server) Start(ctx context.Context) error {
 		return fmt.Errorf("start %s: %w", program, errRunning)
 	}
 
-	text, err := s.cfg.file(s.addr)
+	spec, err := s.cfg.Spec(s.addr)
 	if err != nil {
+		return err
+	}
+
+	if err := os.Remove(spec.Log); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("start %s: %w", program, err)
 	}
 
-	file, log := filepath.Join(s.cfg.Dir, configFile), filepath.Join(s.cfg.Dir, logFile)
-	if err := os.WriteFile(file, []byte(text), ownerOnly); err != nil {
-		return fmt.Errorf("start %s: %w", program, err)
-	}
-
-	if err := os.Remove(log); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return fmt.Errorf("start %s: %w", program, err)
-	}
-
-	s.process, err = proc.Start(ctx, proc.Spec{Path: s.path, Args: []string{file}, Log: log})
+	s.process, err = proc.Start(ctx, spec)
 	if err != nil {
 		return err
 	}
@@ -105,7 +117,7 @@ func (s *Server) Start(ctx context.Context) error {
 	if err := s.ready(ctx); err != nil {
 		s.Kill()
 
-		return fmt.Errorf("start %s at %s: %w", program, s.addr, explain(err, log))
+		return fmt.Errorf("start %s at %s: %w", program, s.addr, explain(err, spec.Log))
 	}
 
 	return nil

@@ -49,7 +49,8 @@ type Durability string
 const (
 	// Memory lasts as long as the process that holds the data.
 	Memory Durability = "Memory"
-	// Local is one server with a file: it survives kill -9 of the server, not the loss of its machine.
+	// Local is one server with a file: it survives kill -9 of the server, not the loss of its machine. On Redis with
+	// appendfsync everysec a kill can undo the last two seconds, when it comes while the file is being synced.
 	Local Durability = "Local"
 	// LocalSynced is Local with a sync to disk before each acknowledgement: it survives the loss of power.
 	LocalSynced Durability = "Local-synced"

@@ -46,8 +46,9 @@ func columns() []column {
 		{
 			title: "Redis", suite: "redisbus/conformance_test.go", postOnce: true, cut: true, lapse: true,
 			fill: true, restart: true,
-			url:     "`redis://`, `rediss://`, `redis+sentinel://`, `unix://`",
-			classes: "Memory without an append-only file; Local; Local-synced with `appendfsync always`",
+			url: "`redis://`, `rediss://`, `redis+sentinel://`, `unix://`",
+			classes: "Memory without an append-only file; Local, less up to two seconds before a kill of the server during a sync; " +
+				"Local-synced with `appendfsync always`",
 			body:    "1 MiB",
 			live:    "PUBLISH in the script that appends; one connection for each process",
 			catchUp: "ids made of attempt and index", mailbox: "scripts on one Redis stream for each mailbox",

@@ -47,6 +47,7 @@ lint: $(GOLANGCI) ## check style, imports, go.mod and the modules' checksums
 	go vet ./...
 	go mod tidy -diff
 	go mod verify
+	cd bench && ../$(GOLANGCI) run ./... && go vet ./... && go mod tidy -diff
 
 .PHONY: fmt
 fmt: $(GOLANGCI) ## format the code
@@ -62,6 +63,7 @@ services: ## build the command and the services as static binaries in ./bin
 
 include deploy/images.mk
 include chaos/chaos.mk
+include bench/bench.mk
 
 .PHONY: clean
 clean: ## remove what was built

@@ -13,7 +13,7 @@ type Lane interface {
 	// Receive waits for the next message. It may be called while Send runs.
 	Receive(ctx context.Context) ([]byte, error)
 	// Close gives everything back.
-	Close() error
+	Close(ctx context.Context) error
 }
 
 // Opener opens a new lane, with a stream of its own.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -47,7 +48,7 @@ func (n *NATS) Close() { n.conn.Close() }
 // Republished opens a lane of acknowledged publishes, received from a core subscription as the server republishes them.
 func (n *NATS) Republished(context.Context) (Lane, error) {
 	n.next++
-	id := fmt.Sprint(n.next)
+	id := strconv.Itoa(n.next)
 
 	sub, err := n.conn.SubscribeSync("raw.live." + id)
 	if err == nil {
@@ -67,12 +68,14 @@ type republished struct {
 	sub     *nats.Subscription
 }
 
+// Send implements [Lane].
 func (l *republished) Send(ctx context.Context, data []byte) error {
 	_, err := l.nats.js.Publish(ctx, l.subject, data)
 
 	return err //nolint:wrapcheck // the caller says which lane it was
 }
 
+// Receive implements [Lane].
 func (l *republished) Receive(ctx context.Context) ([]byte, error) {
 	m, err := l.sub.NextMsgWithContext(ctx)
 	if err != nil {
@@ -82,7 +85,8 @@ func (l *republished) Receive(ctx context.Context) ([]byte, error) {
 	return m.Data, nil
 }
 
-func (l *republished) Close() error {
+// Close implements [Lane].
+func (l *republished) Close(context.Context) error {
 	return l.sub.Unsubscribe() //nolint:wrapcheck // the caller says which lane it was
 }
 
@@ -115,6 +119,7 @@ type async struct {
 	messages jetstream.MessagesContext
 }
 
+// Send implements [Lane].
 func (l *async) Send(ctx context.Context, data []byte) error {
 	for {
 		_, err := l.js.PublishAsync(l.subject, data)
@@ -124,6 +129,7 @@ func (l *async) Send(ctx context.Context, data []byte) error {
 	}
 }
 
+// Receive implements [Lane].
 func (l *async) Receive(context.Context) ([]byte, error) {
 	m, err := l.messages.Next()
 	if err != nil {
@@ -133,7 +139,8 @@ func (l *async) Receive(context.Context) ([]byte, error) {
 	return m.Data(), nil
 }
 
-func (l *async) Close() error {
+// Close implements [Lane].
+func (l *async) Close(context.Context) error {
 	l.messages.Stop()
 
 	select {

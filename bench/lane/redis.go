@@ -30,10 +30,13 @@ type entries struct {
 	got    []redis.XMessage
 }
 
+// Send implements [Lane].
 func (l *entries) Send(ctx context.Context, data []byte) error {
-	return l.client.XAdd(ctx, &redis.XAddArgs{Stream: l.key, Values: []any{"d", data}}).Err() //nolint:wrapcheck // the caller says which lane it was
+	//nolint:wrapcheck // the caller says which lane it was
+	return l.client.XAdd(ctx, &redis.XAddArgs{Stream: l.key, Values: []any{"d", data}}).Err()
 }
 
+// Receive implements [Lane].
 func (l *entries) Receive(ctx context.Context) ([]byte, error) {
 	for len(l.got) == 0 {
 		read, err := l.client.XRead(ctx, &redis.XReadArgs{Streams: []string{l.key, l.last}, Block: 0}).Result()
@@ -52,4 +55,5 @@ func (l *entries) Receive(ctx context.Context) ([]byte, error) {
 	return []byte(data), nil
 }
 
-func (l *entries) Close() error { return nil }
+// Close implements [Lane].
+func (l *entries) Close(context.Context) error { return nil }

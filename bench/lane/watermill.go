@@ -102,10 +102,13 @@ type topicLane struct {
 	cancel    context.CancelFunc
 }
 
+// Send implements [Lane].
 func (l *topicLane) Send(_ context.Context, data []byte) error {
-	return l.publisher.Publish(l.topic, message.NewMessage(watermill.NewUUID(), data)) //nolint:wrapcheck // the caller says which lane it was
+	//nolint:wrapcheck // the caller says which lane it was
+	return l.publisher.Publish(l.topic, message.NewMessage(watermill.NewUUID(), data))
 }
 
+// Receive implements [Lane].
 func (l *topicLane) Receive(ctx context.Context) ([]byte, error) {
 	select {
 	case m := <-l.messages:
@@ -117,7 +120,8 @@ func (l *topicLane) Receive(ctx context.Context) ([]byte, error) {
 	}
 }
 
-func (l *topicLane) Close() error {
+// Close implements [Lane].
+func (l *topicLane) Close(context.Context) error {
 	l.cancel()
 
 	for range l.messages { // it is closed when the subscriber has let go

@@ -50,10 +50,12 @@ type hop struct {
 	reader *stream.Reader
 }
 
+// Send implements [Lane].
 func (h *hop) Send(ctx context.Context, data []byte) error {
 	return h.writer.Send(ctx, data) //nolint:wrapcheck // the caller says which lane it was
 }
 
+// Receive implements [Lane].
 func (h *hop) Receive(ctx context.Context) ([]byte, error) {
 	for {
 		e, err := h.reader.Next(ctx)
@@ -67,8 +69,9 @@ func (h *hop) Receive(ctx context.Context) ([]byte, error) {
 	}
 }
 
-func (h *hop) Close() error {
+// Close implements [Lane].
+func (h *hop) Close(ctx context.Context) error {
 	defer h.reader.Close()
 
-	return h.writer.Close(context.Background()) //nolint:wrapcheck // the caller says which lane it was
+	return h.writer.Close(ctx) //nolint:wrapcheck // the caller says which lane it was
 }

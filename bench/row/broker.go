@@ -5,13 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
-	"github.com/woodwork-go/woodwork/bench/lane"
 	"github.com/woodwork-go/woodwork/embedded"
 	"github.com/woodwork-go/woodwork/framework/bus"
 	"github.com/woodwork-go/woodwork/framework/bus/natsbus"
 	"github.com/woodwork-go/woodwork/internal/redisproc"
+
+	"github.com/woodwork-go/woodwork/bench/lane"
 )
 
 // Env is what the rows run on. A broker starts when it is first asked for, and ends with Close.
@@ -24,8 +26,8 @@ type Env struct {
 // Close ends everything, in reverse order.
 func (e *Env) Close() error {
 	var errs []error
-	for i := len(e.closers) - 1; i >= 0; i-- {
-		errs = append(errs, e.closers[i]())
+	for _, f := range slices.Backward(e.closers) {
+		errs = append(errs, f())
 	}
 
 	e.closers = nil
@@ -90,7 +92,7 @@ func (e *Env) bus(ctx context.Context, url string) (bus.Bus, error) {
 		return nil, err //nolint:wrapcheck // a DialError says all there is to say
 	}
 
-	e.onClose(func() error { return b.Close(context.Background()) })
+	e.onClose(func() error { return b.Close(context.WithoutCancel(ctx)) })
 
 	return b, nil
 }

@@ -8,12 +8,12 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
-
-	"github.com/woodwork-go/woodwork/bench/measure"
-	"github.com/woodwork-go/woodwork/bench/report"
 	"github.com/woodwork-go/woodwork/framework/bus"
 	"github.com/woodwork-go/woodwork/framework/bus/natsbus"
 	"github.com/woodwork-go/woodwork/subjects"
+
+	"github.com/woodwork-go/woodwork/bench/measure"
+	"github.com/woodwork-go/woodwork/bench/report"
 )
 
 const (
@@ -34,7 +34,7 @@ func catchUp(ctx context.Context, e *Env, out *report.Report) error {
 		return err //nolint:wrapcheck // a DialError says all there is to say
 	}
 
-	e.onClose(func() error { return b.Close(context.Background()) })
+	e.onClose(func() error { return b.Close(context.WithoutCancel(ctx)) })
 
 	crowd, err := newCrowd(url)
 	if err != nil {
@@ -52,7 +52,7 @@ func catchUp(ctx context.Context, e *Env, out *report.Report) error {
 		}
 
 		last, err = b.Append(ctx, &bus.Frame{
-			ID: id, Attempt: 1, Writer: "bench", Type: bus.Text, First: uint64(i), Lengths: []int{len(token)}, Body: []byte(token), //nolint:gosec // small
+			ID: id, Attempt: 1, Writer: "bench", Type: bus.Text, First: uint64(i), Lengths: []int{len(token)}, Body: []byte(token),
 		}, last)
 		if err != nil {
 			return fmt.Errorf("append: %w", err)

@@ -9,8 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/woodwork-go/woodwork/bench/measure"
-	"github.com/woodwork-go/woodwork/bench/report"
 	"github.com/woodwork-go/woodwork/framework"
 	"github.com/woodwork-go/woodwork/framework/bus"
 	input "github.com/woodwork-go/woodwork/services/input/web"
@@ -19,6 +17,9 @@ import (
 	"github.com/woodwork-go/woodwork/services/llm/provider/openai"
 	"github.com/woodwork-go/woodwork/services/llm/provider/providertest"
 	output "github.com/woodwork-go/woodwork/services/output/web"
+
+	"github.com/woodwork-go/woodwork/bench/measure"
+	"github.com/woodwork-go/woodwork/bench/report"
 )
 
 // firstToken measures from the prompt's HTTP request to the first token of the answer in an event stream, over the input,
@@ -102,14 +103,16 @@ type pipeline struct {
 func (e *Env) startPipeline(ctx context.Context, url, model string) (*pipeline, error) {
 	ctx, cancel := context.WithCancel(ctx)
 
-	prompts, err := net.Listen("tcp", "127.0.0.1:0")
+	var listen net.ListenConfig
+
+	prompts, err := listen.Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		cancel()
 
 		return nil, fmt.Errorf("listen: %w", err)
 	}
 
-	events, err := net.Listen("tcp", "127.0.0.1:0")
+	events, err := listen.Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		cancel()
 
@@ -165,7 +168,7 @@ func (p *pipeline) ask(ctx context.Context, i int, took *measure.Latency) error 
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, p.events+session+"/events", nil)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, p.events+session+"/events", http.NoBody)
 	if err != nil {
 		return fmt.Errorf("follow: %w", err)
 	}
@@ -174,7 +177,7 @@ func (p *pipeline) ask(ctx context.Context, i int, took *measure.Latency) error 
 	if err != nil {
 		return fmt.Errorf("follow: %w", err)
 	}
-	defer response.Body.Close() //nolint:errcheck // it is left before its end
+	defer response.Body.Close()
 
 	begun := time.Now()
 

@@ -63,11 +63,7 @@ func growth(ctx context.Context, e *Env, out *report.Report) error {
 			return err
 		}
 
-		out.Add("5,000 chunks/s among open sessions", fmt.Sprintf("Woodwork, %d open", n),
-			millis("p50 ms", g.took.P(median)), millis("p99 ms", g.took.P(tail)),
-			micros("processor µs/chunk", g.cpu), report.Figure{Name: "bytes/session", Value: bytes})
-
-		p50.Points = append(p50.Points, report.Point{X: float64(n), Y: millis("", g.took.P(median)).Value})
+		p50.Points = append(p50.Points, report.Point{X: float64(n), Y: g.print(out, n, bytes).Value})
 		p99.Points = append(p99.Points, report.Point{X: float64(n), Y: millis("", g.took.P(tail)).Value})
 
 		if first == nil {
@@ -121,6 +117,15 @@ func openMany(ctx context.Context, open lane.Opener, n int) ([]lane.Lane, error)
 type grown struct {
 	took *measure.Latency
 	cpu  time.Duration // for each chunk
+}
+
+// print adds a line to the table and returns its median.
+func (g *grown) print(out *report.Report, open int, bytes float64) report.Figure {
+	p50 := millis("p50 ms", g.took.P(median))
+	out.Add("5,000 chunks/s among open sessions", fmt.Sprintf("Woodwork, %d open", open), p50, millis("p99 ms", g.took.P(tail)),
+		micros("processor µs/chunk", g.cpu), report.Figure{Name: "bytes/session", Value: bytes})
+
+	return p50
 }
 
 // talkSome lets evenly chosen sessions talk.

@@ -6,12 +6,12 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+	"github.com/woodwork-go/woodwork/framework/bus/membus"
+	"github.com/woodwork-go/woodwork/framework/bus/redisbus"
 
 	"github.com/woodwork-go/woodwork/bench/lane"
 	"github.com/woodwork-go/woodwork/bench/measure"
 	"github.com/woodwork-go/woodwork/bench/report"
-	"github.com/woodwork-go/woodwork/framework/bus/membus"
-	"github.com/woodwork-go/woodwork/framework/bus/redisbus"
 )
 
 // token is what a chunk of a language model is like.
@@ -106,7 +106,7 @@ func hopRedis(ctx context.Context, e *Env, out *report.Report) error {
 		return err //nolint:wrapcheck // a DialError says all there is to say
 	}
 
-	e.onClose(func() error { return b.Close(context.Background()) })
+	e.onClose(func() error { return b.Close(context.WithoutCancel(ctx)) })
 
 	client := redis.NewClient(&redis.Options{Addr: server.Addr()})
 	e.onClose(client.Close)
@@ -152,8 +152,6 @@ func hops(ctx context.Context, e *Env, out *report.Report, name string, systems 
 			return fmt.Errorf("%s: %w", s.name, err)
 		}
 
-		defer func() { _ = l.Close() }() // it has been measured
-
 		lanes[i] = l
 
 		if err := pingPong(ctx, l, perRound, measure.NewLatency()); err != nil { // warm up
@@ -169,7 +167,9 @@ func hops(ctx context.Context, e *Env, out *report.Report, name string, systems 
 		}
 	}
 
-	for _, s := range systems {
+	for i, s := range systems {
+		_ = lanes[i].Close(ctx) // it has been measured
+
 		out.Add(name, s.name, micros("p50 µs", s.took.P(median)), micros("p99 µs", s.took.P(tail)),
 			micros("max µs", s.took.P(100)))
 	}

@@ -105,7 +105,7 @@ func talk(ctx context.Context, s *system, n, chunks int, interval time.Duration)
 	for _, c := range conversations {
 		s.took.Merge(c.took)
 
-		if err := c.close(); err != nil {
+		if err := c.close(ctx); err != nil {
 			return 0, err
 		}
 	}
@@ -134,7 +134,8 @@ func converse(ctx context.Context, open lane.Opener) (*conversation, error) {
 }
 
 func (c *conversation) speak(ctx context.Context, start time.Time, interval time.Duration, chunks int) error {
-	return measure.Pace(ctx, start, interval, chunks, func(meant time.Time) error { //nolint:wrapcheck // the caller says which system it was
+	//nolint:wrapcheck // the caller says which system it was
+	return measure.Pace(ctx, start, interval, chunks, func(meant time.Time) error {
 		return c.there.Send(ctx, measure.Stamp(meant, word)) //nolint:wrapcheck // the caller says which system it was
 	})
 }
@@ -167,12 +168,12 @@ func (c *conversation) listen(ctx context.Context, chunks int) error {
 	return nil
 }
 
-func (c *conversation) close() error {
-	if err := c.there.Close(); err != nil {
+func (c *conversation) close(ctx context.Context) error {
+	if err := c.there.Close(ctx); err != nil {
 		return fmt.Errorf("close first hop: %w", err)
 	}
 
-	if err := c.back.Close(); err != nil {
+	if err := c.back.Close(ctx); err != nil {
 		return fmt.Errorf("close second hop: %w", err)
 	}
 

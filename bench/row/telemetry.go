@@ -10,12 +10,13 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/woodwork-go/woodwork/bench/lane"
-	"github.com/woodwork-go/woodwork/bench/measure"
-	"github.com/woodwork-go/woodwork/bench/report"
 	"github.com/woodwork-go/woodwork/framework/bus"
 	"github.com/woodwork-go/woodwork/framework/stream"
 	"github.com/woodwork-go/woodwork/framework/telemetry"
+
+	"github.com/woodwork-go/woodwork/bench/lane"
+	"github.com/woodwork-go/woodwork/bench/measure"
+	"github.com/woodwork-go/woodwork/bench/report"
 )
 
 // chunksInAnswer is how long a stream is: about what a language model says. A span is for a stream, not for a chunk.
@@ -130,7 +131,7 @@ func (s *spent) answers(ctx context.Context, n int) error {
 			return err
 		}
 
-		if err := l.Close(); err != nil {
+		if err := l.Close(ctx); err != nil {
 			return err //nolint:wrapcheck // the caller says which system it was
 		}
 	}

@@ -118,7 +118,7 @@ func (r *run) once(ctx context.Context) error {
 
 	r.rates = append(r.rates, float64(r.messages)/time.Since(begun).Seconds())
 
-	return l.Close() //nolint:wrapcheck // the caller says which system it was
+	return l.Close(ctx) //nolint:wrapcheck // the caller says which system it was
 }
 
 // sizes measures the throughput of a stream over the size of its chunks.

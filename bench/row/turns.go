@@ -7,11 +7,12 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/woodwork-go/woodwork/framework"
+	"github.com/woodwork-go/woodwork/framework/bus"
+
 	"github.com/woodwork-go/woodwork/bench/lane"
 	"github.com/woodwork-go/woodwork/bench/measure"
 	"github.com/woodwork-go/woodwork/bench/report"
-	"github.com/woodwork-go/woodwork/framework"
-	"github.com/woodwork-go/woodwork/framework/bus"
 )
 
 // errIncomplete: something that must arrive whole did not.
@@ -46,7 +47,7 @@ func turns(ctx context.Context, e *Env, out *report.Report) error {
 		return err //nolint:wrapcheck // it says what it was doing
 	}
 
-	defer func() { _ = floor.Close() }() // it has been measured
+	defer func() { _ = floor.Close(ctx) }() // it has been measured
 
 	publish, letter, post := measure.NewLatency(), measure.NewLatency(), measure.NewLatency()
 

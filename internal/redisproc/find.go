@@ -26,8 +26,8 @@ func Find() (string, error) {
 			return own, nil
 		}
 
-		if dir == filepath.Dir(dir) {
-			break
+		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil || dir == filepath.Dir(dir) {
+			break // the repository's root
 		}
 	}
 

@@ -2,7 +2,9 @@ package redisbus
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net"
 	"slices"
 	"strconv"
 	"strings"
@@ -70,17 +72,21 @@ func (b *Bus) look(ctx context.Context) (facts, error) {
 	return all, err
 }
 
-// loadingWait is how long is waited before a server that reads its file is asked again.
-const loadingWait = 100 * time.Millisecond
+// askAgain is how long is waited before a server that reads its file, or was too slow, is asked again.
+const askAgain = 100 * time.Millisecond
 
-// lookAt asks one server. While it reads its file it says that it has none, so that is waited for.
+// lookAt asks one server, for as long as ctx allows where it takes its time. While it reads its file it says that it has
+// none, so that is waited for.
 func lookAt(ctx context.Context, c redis.Cmdable) (fact, error) {
 	says, err := ask(ctx, c)
-	for err == nil && says["loading"] == "1" {
-		if !pause(ctx, loadingWait) {
-			return fact{}, &checkError{fmt.Errorf("the server reads its file: %w", ctx.Err()), "try again when it has"}
+	for says["loading"] == "1" || timedOut(err) {
+		if !pause(ctx, askAgain) {
+			break
 		}
 		says, err = ask(ctx, c)
+	}
+	if says["loading"] == "1" {
+		return fact{}, &checkError{fmt.Errorf("the server reads its file: %w", ctx.Err()), "try again when it has"}
 	}
 	if err != nil {
 		return fact{}, fmt.Errorf("ask for INFO: %w", err)
@@ -97,6 +103,13 @@ func lookAt(ctx context.Context, c redis.Cmdable) (fact, error) {
 	}
 
 	return f, nil
+}
+
+// timedOut reports whether a server that is there didn't answer in time.
+func timedOut(err error) bool {
+	var network net.Error
+
+	return errors.As(err, &network) && network.Timeout()
 }
 
 func ask(ctx context.Context, c redis.Cmdable) (map[string]string, error) {

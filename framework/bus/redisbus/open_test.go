@@ -146,6 +146,26 @@ func TestOpenForms(t *testing.T) {
 	}
 }
 
+// TestOpenWaitsForASlowServer pauses a server for longer than one question to it may take.
+func TestOpenWaitsForASlowServer(t *testing.T) {
+	t.Parallel()
+	s := redistest.Run(t, redistest.Options{})
+	s.Pause()
+	opened := make(chan error, 1)
+	go func() {
+		b, err := Open(t.Context(), Config{URL: s.URL(), DialTimeout: patience})
+		if err == nil {
+			err = b.Close(t.Context())
+		}
+		opened <- err
+	}()
+	<-time.After(callTimeout + callTimeout/2)
+	s.Resume()
+	if err := <-opened; err != nil {
+		t.Errorf("open beside a server that was paused: %v", err)
+	}
+}
+
 func TestDurability(t *testing.T) {
 	t.Parallel()
 	for fsync, want := range map[string]bus.Durability{

@@ -82,15 +82,15 @@ func talk(ctx context.Context, s *system, n, chunks int, interval time.Duration)
 		return 0, err //nolint:wrapcheck // it says what it is about
 	}
 
-	group, ctx := errgroup.WithContext(ctx)
+	group, talking := errgroup.WithContext(ctx)
 	start := time.Now().Add(time.Second)
 
 	for i, c := range conversations {
 		at := start.Add(interval * time.Duration(i) / time.Duration(n)) // spread over the interval
 
-		group.Go(func() error { return c.speak(ctx, at, interval, chunks) })
-		group.Go(func() error { return c.relay(ctx, chunks) })
-		group.Go(func() error { return c.listen(ctx, chunks) })
+		group.Go(func() error { return c.speak(talking, at, interval, chunks) })
+		group.Go(func() error { return c.relay(talking, chunks) })
+		group.Go(func() error { return c.listen(talking, chunks) })
 	}
 
 	if err := group.Wait(); err != nil {

@@ -146,8 +146,9 @@ func (c *Client) Post(ctx context.Context, p Post, data []byte) (Ref, error) {
 	return p.ref(), c.postTurn(ctx, p, mark)
 }
 
-// prepare stores the input and returns the turn's place in the session's control log. It does both at once, unless the
-// turn interrupts others: they are cancelled when its input is there. The turn goes on from the input's span.
+// prepare stores the input, renews the session, and returns the turn's place in the session's control log. It does all
+// three at once, unless the turn interrupts others: they are cancelled when its input is there. The turn goes on from the
+// input's span.
 func (c *Client) prepare(ctx context.Context, p *Post, fresh bool, data []byte) (uint64, error) {
 	known := *p
 
@@ -155,6 +156,8 @@ func (c *Client) prepare(ctx context.Context, p *Post, fresh bool, data []byte) 
 		if err := c.writeInput(ctx, p, fresh, data); err != nil {
 			return 0, err
 		}
+
+		c.touch(ctx, known)
 
 		return c.mark(ctx, known)
 	}
@@ -167,6 +170,11 @@ func (c *Client) prepare(ctx context.Context, p *Post, fresh bool, data []byte) 
 		mark, err = c.mark(ctx, known)
 
 		return err
+	})
+	group.Go(func() error {
+		c.touch(ctx, known)
+
+		return nil
 	})
 	err := group.Wait()
 
@@ -220,6 +228,8 @@ func (c *Client) Open(ctx context.Context, p Post) (*stream.Writer, Ref, error) 
 	if err == nil {
 		err = c.postTurn(ctx, p, mark)
 	}
+
+	c.touch(ctx, p)
 
 	if err != nil {
 		w.Abandon()
@@ -300,8 +310,6 @@ func (c *Client) postTurn(ctx context.Context, p Post, mark uint64) error {
 	if err := turn.Post(ctx, c.bus, r, p.Trace); err != nil {
 		return fmt.Errorf("post: %w", err)
 	}
-
-	c.touch(ctx, p)
 
 	return nil
 }

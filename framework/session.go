@@ -47,10 +47,10 @@ func (c *Client) complete(p Post) (Post, error) {
 	return p, err
 }
 
-// touchTimeout bounds the renewal of a session behind a post.
+// touchTimeout bounds the renewal of a session beside a post.
 const touchTimeout = time.Second
 
-// touch renews the session of a turn that was posted. The turn is safe without it, so a failure only is logged.
+// touch renews the session of a turn that is posted. The turn is safe without it, so a failure only is logged.
 func (c *Client) touch(ctx context.Context, p Post) {
 	ctx, cancel := context.WithTimeout(ctx, touchTimeout)
 	defer cancel()

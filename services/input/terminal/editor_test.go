@@ -196,6 +196,7 @@ func TestAnyPastedTextArrives(t *testing.T) {
 func FuzzKeys(f *testing.F) {
 	f.Add([]byte("one\r" + up + paste("a\nb") + "\r" + ctrlD))
 	f.Add([]byte("\x1b[200~\x1b[20\x1b[201~\r"))
+	f.Add([]byte("a\x1b[" + strings.Repeat("0", 300) + "b\r")) // longer than the line editor's buffer
 	f.Fuzz(func(t *testing.T, keys []byte) {
 		prompts, _, err := typed(t.Context(), bytes.NewReader(keys))
 		if err != nil {

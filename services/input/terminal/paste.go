@@ -42,13 +42,19 @@ func (s screen) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// pasteReader marks what is special inside pastes and passes on everything else as it is.
+// maxSequence is the length in bytes at which an escape sequence that doesn't end is ended. The line editor waits for the
+// end of one for ever, also when it has no more room for it; keys send at most a dozen bytes.
+const maxSequence = 32
+
+// pasteReader marks what is special inside pastes, ends escape sequences that don't, and passes on everything else as it
+// is.
 type pasteReader struct {
 	in      io.Reader
 	out     []byte // translated, not yet read
 	inside  bool
 	matched int  // how much of the next bracket has been seen
 	cr      bool // the last byte inside was a CR: a LF that follows belongs to it
+	escape  int  // length of the escape sequence under way outside; 0: none
 }
 
 // Read implements io.Reader.
@@ -85,7 +91,24 @@ func (r *pasteReader) step(b byte) {
 
 	r.out = append(r.out, b)
 	if r.match(b, pasteStart) {
-		r.inside, r.cr = true, false
+		r.inside, r.cr, r.escape = true, false, 0
+
+		return
+	}
+
+	r.bound(b)
+}
+
+// bound ends an escape sequence that is too long for any key.
+func (r *pasteReader) bound(b byte) {
+	switch {
+	case r.escape == 0 && b != '\x1b':
+	case 'a' <= b && b <= 'z', 'A' <= b && b <= 'Z', b == '~':
+		r.escape = 0
+	case r.escape == maxSequence:
+		r.out, r.escape = append(r.out, '~'), 0
+	default:
+		r.escape++
 	}
 }
 

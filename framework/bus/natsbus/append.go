@@ -90,7 +90,7 @@ func (b *Bus) last(ctx context.Context, id bus.StreamID, subject string) (*bus.E
 
 			return e, nil
 		}
-		if !errors.Is(err, errForeign) {
+		if !errors.Is(err, wire.ErrForeign) {
 			return nil, err
 		}
 		if m, err = b.lastBefore(ctx, jsStream, subject, m.Seq); err != nil {
@@ -105,7 +105,7 @@ func (b *Bus) last(ctx context.Context, id bus.StreamID, subject string) (*bus.E
 func (b *Bus) decode(id bus.StreamID, seq uint64, h nats.Header, body []byte) (*bus.Entry, error) {
 	e, err := decodeEntry(id, seq, h, body)
 	if err != nil {
-		b.counts.add(err)
+		b.counts.Add(err)
 
 		return nil, fmt.Errorf("entry %d: %w", seq, err)
 	}

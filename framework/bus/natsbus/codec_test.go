@@ -209,8 +209,8 @@ func TestAnyChangeIsCorrupt(t *testing.T) {
 	if _, err := decodeEntry(id, 1, h, f.Body); !errors.Is(err, bus.ErrUnsupported) {
 		t.Errorf("version 2: %v, want %v", err, bus.ErrUnsupported)
 	}
-	if _, err := decodeEntry(id, 1, nil, []byte(`{"stream":"WW","seq":1}`)); !errors.Is(err, errForeign) {
-		t.Errorf("an acknowledgement: %v, want %v", err, errForeign)
+	if _, err := decodeEntry(id, 1, nil, []byte(`{"stream":"WW","seq":1}`)); !errors.Is(err, wire.ErrForeign) {
+		t.Errorf("an acknowledgement: %v, want %v", err, wire.ErrForeign)
 	}
 }
 

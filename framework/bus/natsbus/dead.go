@@ -141,7 +141,7 @@ func (b *Bus) decodeDead(m *stored) (*bus.DeadLetter, error) {
 	var body deadJSON
 	place, err := subjects.Parse(m.Subject)
 	if err := errors.Join(err, json.Unmarshal(m.Data, &body)); err != nil {
-		b.counts.add(bus.ErrCorrupt)
+		b.counts.Add(bus.ErrCorrupt)
 
 		return nil, nil //nolint:nilerr // one that can't be read must not hide the others
 	}

@@ -1,7 +1,6 @@
 package natsbus
 
 import (
-	"errors"
 	"fmt"
 	"math"
 	"strconv"
@@ -12,18 +11,14 @@ import (
 	"github.com/woodwork-go/woodwork/framework/bus/internal/wire"
 )
 
-// errForeign: the entry has none of our headers. It is ignored: whoever may publish into a log's subject, or names it
-// as the reply subject of something else, can put one there.
-var errForeign = errors.New("not a frame of Woodwork")
-
-// decodeEntry returns the entry of stream id that is stored at seq. Errors: errForeign, [bus.ErrUnsupported] and
+// decodeEntry returns the entry of stream id that is stored at seq. Errors: [wire.ErrForeign], [bus.ErrUnsupported] and
 // [bus.ErrCorrupt]. The entry shares body and the headers' memory.
 func decodeEntry(id bus.StreamID, seq uint64, h nats.Header, body []byte) (*bus.Entry, error) {
 	known := value(h, headerFrame)
 	f, ok := parseFields(known)
 	switch {
 	case known == "":
-		return nil, errForeign
+		return nil, wire.ErrForeign
 	case f.version != protocolVersion:
 		return nil, fmt.Errorf("frame of protocol version %.20q, this program reads %s: %w",
 			f.version, protocolVersion, bus.ErrUnsupported)

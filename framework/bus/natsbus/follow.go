@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/woodwork-go/woodwork/framework/bus"
+	"github.com/woodwork-go/woodwork/framework/bus/internal/wire"
 )
 
 const (
@@ -48,7 +49,7 @@ func (b *Bus) Follow(ctx context.Context, id bus.StreamID, deliver func(*bus.Ent
 func (b *Bus) decodeLive(id bus.StreamID, m *nats.Msg) *bus.Entry {
 	seq, ok := parseUint(lastValue(m.Header, headerSequence), 10)
 	if !ok {
-		b.counts.add(errForeign)
+		b.counts.Add(wire.ErrForeign)
 
 		return nil
 	}

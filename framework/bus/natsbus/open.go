@@ -15,6 +15,7 @@ import (
 	"github.com/synadia-io/orbit.go/natscontext"
 
 	"github.com/woodwork-go/woodwork/framework/bus"
+	"github.com/woodwork-go/woodwork/framework/bus/internal/wire"
 	"github.com/woodwork-go/woodwork/subjects"
 )
 
@@ -53,7 +54,7 @@ type Bus struct {
 	apiSlots chan struct{}
 	fetches  chan struct{}
 	refused  atomic.Pointer[error] // last permission violation
-	counts   counters
+	counts   wire.Counters
 	hidden   sync.Once // the log says that tools don't see this instance
 
 	closeOnce sync.Once
@@ -121,7 +122,7 @@ func (b *Bus) dial(ctx context.Context) error {
 	}
 	b.follows = newFollows(nc, liveQueue, b.decodeLive)
 	b.signals = newSignals(nc)
-	if b.calls, err = newCalls(nc, b.apiPrefix, func() { b.counts.add(errForeign) }); err != nil {
+	if b.calls, err = newCalls(nc, b.apiPrefix, func() { b.counts.Add(wire.ErrForeign) }); err != nil {
 		return err
 	}
 	b.ready.Store(b)

@@ -8,6 +8,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/woodwork-go/woodwork/framework/bus"
+	"github.com/woodwork-go/woodwork/framework/bus/internal/wire"
 	"github.com/woodwork-go/woodwork/framework/bus/natsbus/internal/mailbox"
 )
 
@@ -132,7 +133,7 @@ func (b *Bus) decodeRegister(seq uint64, h nats.Header, body []byte) (mailbox.En
 
 	var state registerJSON
 	if ours && json.Unmarshal(body, &state) != nil {
-		b.counts.add(bus.ErrCorrupt)
+		b.counts.Add(bus.ErrCorrupt)
 
 		state = registerJSON{}
 	}
@@ -149,11 +150,11 @@ func (b *Bus) checkVersion(h nats.Header) (bool, error) {
 	case protocolVersion:
 		return true, nil
 	case "":
-		b.counts.add(errForeign)
+		b.counts.Add(wire.ErrForeign)
 
 		return false, nil
 	default:
-		b.counts.add(bus.ErrUnsupported)
+		b.counts.Add(bus.ErrUnsupported)
 
 		return false, fmt.Errorf("protocol version %.20q, this program reads %s: %w",
 			version, protocolVersion, bus.ErrUnsupported)

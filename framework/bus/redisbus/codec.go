@@ -1,7 +1,6 @@
 package redisbus
 
 import (
-	"errors"
 	"fmt"
 	"math"
 	"strconv"
@@ -22,9 +21,6 @@ const (
 	maxTexts   = 256
 	usualTexts = 32
 )
-
-// errForeign: the entry has none of our fields. It is ignored: whoever may write to a key can put one there.
-var errForeign = errors.New("not a frame of Woodwork")
 
 // encodeFrame returns the fields of a frame that is stored as this entry. The frame must have passed [wire.CheckFrame].
 func encodeFrame(f *bus.Frame, entry string) fields {
@@ -53,7 +49,7 @@ func encodeFrame(f *bus.Frame, entry string) fields {
 }
 
 // decodeEntry returns the entry that has this id and these fields, names and values in turn. Errors:
-// errForeign, [bus.ErrUnsupported] and [bus.ErrCorrupt].
+// [wire.ErrForeign], [bus.ErrUnsupported] and [bus.ErrCorrupt].
 func decodeEntry(id bus.StreamID, entry string, list []string) (*bus.Entry, error) {
 	var (
 		v    fields
@@ -70,7 +66,7 @@ func decodeEntry(id bus.StreamID, entry string, list []string) (*bus.Entry, erro
 	switch v[fieldVersion] {
 	case protocolVersion:
 	case "":
-		return nil, errForeign
+		return nil, wire.ErrForeign
 	default:
 		return nil, fmt.Errorf("frame of protocol version %.20q, this program reads %s: %w",
 			v[fieldVersion], protocolVersion, bus.ErrUnsupported)
@@ -174,7 +170,7 @@ func packFrame(f *bus.Frame, p bus.Position) (frame []byte, begin int, err error
 // decodeStored returns the entry of a stream that has this id and these fields. Errors are those of decodeEntry.
 func decodeStored(id bus.StreamID, m stored) (*bus.Entry, error) {
 	if len(m.fields) < 2 || m.fields[0] != nameFrame {
-		return nil, errForeign
+		return nil, wire.ErrForeign
 	}
 	e, err := decodeFrame(id, m.fields[1])
 	if err == nil && entryID(e.Position) != m.id {
@@ -188,7 +184,7 @@ func decodeStored(id bus.StreamID, m stored) (*bus.Entry, error) {
 func decodeFrame(id bus.StreamID, frame string) (*bus.Entry, error) {
 	list, ok := unpack(frame)
 	if !ok || len(list) == 0 {
-		return nil, errForeign
+		return nil, wire.ErrForeign
 	}
 
 	return decodeEntry(id, list[0], list[1:])

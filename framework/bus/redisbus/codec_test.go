@@ -204,7 +204,7 @@ func FuzzDecode(f *testing.F) {
 		}
 		e, err := decodeEntry(testID(1), entry, list)
 		switch {
-		case err != nil && !errors.Is(err, errForeign) && !errors.Is(err, bus.ErrUnsupported) && !errors.Is(err, bus.ErrCorrupt):
+		case err != nil && !errors.Is(err, wire.ErrForeign) && !errors.Is(err, bus.ErrUnsupported) && !errors.Is(err, bus.ErrCorrupt):
 			t.Errorf("error is %v", err)
 		case err == nil:
 			if err := wire.CheckFrame(&e.Frame); err != nil {

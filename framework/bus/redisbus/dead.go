@@ -180,7 +180,7 @@ func deadSize(d *bus.DeadLetter) int {
 func (b *Bus) decodeDead(e redis.XMessage) (*bus.DeadLetter, error) {
 	l, err := decodeLetter(text(e.Values, deadComponent), text(e.Values, deadSession), e)
 	if errors.Is(err, bus.ErrUnsupported) {
-		b.counts.add(err)
+		b.counts.Add(err)
 
 		return nil, fmt.Errorf("dead letter: %w", err)
 	}
@@ -200,7 +200,7 @@ func (b *Bus) decodeDead(e redis.XMessage) (*bus.DeadLetter, error) {
 	}
 
 	if err != nil {
-		b.counts.add(bus.ErrCorrupt)
+		b.counts.Add(bus.ErrCorrupt)
 
 		return nil, nil //nolint:nilerr // one that can't be read must not hide the others
 	}

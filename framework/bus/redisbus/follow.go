@@ -32,7 +32,7 @@ func (b *Bus) decodeOnce(id bus.StreamID, m *message) *bus.Entry {
 		m.decoded = true
 		e, err := decodeFrame(id, m.payload)
 		if err != nil {
-			b.counts.add(err)
+			b.counts.Add(err)
 		}
 		m.entry = e
 	}

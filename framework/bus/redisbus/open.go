@@ -14,6 +14,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/woodwork-go/woodwork/framework/bus"
+	"github.com/woodwork-go/woodwork/framework/bus/internal/wire"
 	"github.com/woodwork-go/woodwork/subjects"
 )
 
@@ -34,7 +35,7 @@ type Bus struct {
 	hub     *hub
 	signals signals
 	calls   *calls
-	counts  counters
+	counts  wire.Counters
 
 	appendScript *script
 	scripts      scripts // of mailboxes, keys and dead letters

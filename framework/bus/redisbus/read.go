@@ -9,6 +9,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/woodwork-go/woodwork/framework/bus"
+	"github.com/woodwork-go/woodwork/framework/bus/internal/wire"
 )
 
 const (
@@ -40,7 +41,7 @@ func (b *Bus) lastBefore(ctx context.Context, id bus.StreamID, key, end string) 
 		}
 		for _, m := range list {
 			e, err := b.decode(id, m)
-			if !errors.Is(err, errForeign) {
+			if !errors.Is(err, wire.ErrForeign) {
 				return e, err
 			}
 		}
@@ -87,7 +88,7 @@ func (b *Bus) read(ctx context.Context, last *bus.Entry, from bus.Cursor, yield 
 		for _, m := range list {
 			e, err := b.decode(last.ID, m)
 			switch {
-			case errors.Is(err, errForeign):
+			case errors.Is(err, wire.ErrForeign):
 				continue
 			case err != nil:
 				return err
@@ -170,7 +171,7 @@ func storedOf(item any) (stored, bool) {
 func (b *Bus) decode(id bus.StreamID, m stored) (*bus.Entry, error) {
 	e, err := decodeStored(id, m)
 	if err != nil {
-		b.counts.add(err)
+		b.counts.Add(err)
 
 		return nil, fmt.Errorf("entry %.50s: %w", m.id, err)
 	}

@@ -43,7 +43,7 @@ func newCalls(b *Bus, process string) *calls {
 func (c *calls) receive(payload string) {
 	n, err := unpackNote(payload)
 	if err != nil {
-		c.bus.counts.add(err)
+		c.bus.counts.Add(err)
 
 		return
 	}

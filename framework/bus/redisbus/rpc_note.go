@@ -68,7 +68,7 @@ func (n *note) pack() []byte {
 func unpackNote(payload string) (*note, error) {
 	texts, ok := unpack(payload)
 	if !ok || len(texts) < 2 || texts[0] != nameVersion {
-		return nil, errForeign
+		return nil, wire.ErrForeign
 	}
 	if texts[1] != protocolVersion {
 		return nil, bus.ErrUnsupported

@@ -117,7 +117,7 @@ func (e *endpoint) receive(ctx context.Context, payload string) {
 	c := e.calls
 	n, err := unpackNote(payload)
 	if err != nil {
-		c.bus.counts.add(err)
+		c.bus.counts.Add(err)
 
 		return
 	}

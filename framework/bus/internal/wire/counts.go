@@ -7,8 +7,8 @@ import (
 	"github.com/woodwork-go/woodwork/framework/bus"
 )
 
-// ErrForeign: the entry has nothing that says it is one of ours. It is ignored and counted: whoever may write to the
-// broker can put one there.
+// ErrForeign is the error of an entry that nothing marks as one of ours. It is ignored and counted: whoever may write to
+// the broker can put one there.
 var ErrForeign = errors.New("not a frame of Woodwork")
 
 // Counts is how many entries could not be read since the bus was opened. One entry counts each time it is met.

@@ -44,6 +44,15 @@ type Mailbox interface {
 	// go on. serve's context is ctx without its cancellation; it is cancelled when the claim is lost.
 	Work(ctx context.Context, component string, cfg WorkConfig, serve func(ctx context.Context, c Claim)) error
 
+	// Adopt lets the worker of a component that runs on this bus, the call of Work, go on with a claim that another worker
+	// gives up. Where it has room for one more, it keeps that and calls ask for the ticket; then serve is called for the
+	// claim as for one that was handed out, and Adopt returns true without waiting for it. It returns false when no worker
+	// of the component runs on this bus, or when that has no room, or ends.
+	//
+	// Errors: those of ask; [ErrLost] when the ticket came too late; [ErrInvalid] when it is none of this bus and component.
+	// The caller sees to it that a ticket is adopted once.
+	Adopt(ctx context.Context, component string, ask func(ctx context.Context) (*Ticket, error)) (bool, error)
+
 	// Peek returns the oldest letter of a mailbox that is not done, as the authority for writes sees it, or nil when
 	// there is none. It claims nothing: the letter may be worked on, and be done when Peek returns. Its Deliveries is
 	// not set. A letter whose Post has returned, and before it every one that is done, is seen.
@@ -54,6 +63,8 @@ type Mailbox interface {
 // paused, its connection cut), so whatever it writes must be fenced. When serve returns without having released the
 // claim or emptied the mailbox, the mailbox is handed out again after the lease.
 type Claim interface {
+	// Session is the one whose mailbox it is.
+	Session() string
 	// Next returns the oldest letter that is not done, the same one until Done. When there is none it gives the
 	// mailbox back, in one step with finding it empty, and returns nil: the claim is over.
 	Next(ctx context.Context) (*Letter, error)
@@ -61,4 +72,19 @@ type Claim interface {
 	Done(ctx context.Context, l *Letter) error
 	// Release gives the mailbox back with its letters, to be handed out again after the delay. The claim is over.
 	Release(ctx context.Context, delay time.Duration) error
+	// Give gives the claim up in favour of the worker that adopts the ticket. The claim is over. It counts as no delivery;
+	// where nobody adopts the ticket in time, the mailbox is handed out again after the lease. It fails with [ErrInvalid]
+	// after Next, and with [ErrLost] when the claim is over. It asks nobody.
+	Give() (*Ticket, error)
+}
+
+// Ticket is a claim on its way from one worker of a component to another; see [Mailbox].Adopt.
+type Ticket struct {
+	// Component and Session name the mailbox.
+	Component string `json:"component"`
+	Session   string `json:"session"`
+	// Left is how long the claim lasts, at least, from when the ticket was made.
+	Left time.Duration `json:"left_ns"`
+	// Data is for the bus that made it.
+	Data []byte `json:"data"`
 }

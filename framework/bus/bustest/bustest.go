@@ -90,7 +90,7 @@ func cases() []promise {
 
 	for _, some := range [][]promise{
 		infoCases(), logCases(), frameCases(), fenceCases(), followCases(), signalCases(), readCases(), outcomeCases(),
-		mailboxCases(), claimCases(), stressCases(), kvCases(), watchCases(), deadCases(), rpcCases(), rpcEndCases(),
+		mailboxCases(), claimCases(), adoptCases(), stressCases(), kvCases(), watchCases(), deadCases(), rpcCases(), rpcEndCases(),
 		limitCases(), fullCases(), restartCases(), hostileCases(), closeCases(),
 	} {
 		all = append(all, some...)

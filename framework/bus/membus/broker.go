@@ -79,7 +79,7 @@ func NewBroker(cfg Config) *Broker {
 func (b *Broker) Open() *Bus {
 	return &Bus{
 		broker: b, done: make(chan struct{}), servers: make(map[bus.Endpoint]*server),
-		followers: make(map[*follower]struct{}), listeners: make(map[*listener]struct{}), workers: make(map[*worker]struct{}),
+		followers: make(map[*follower]struct{}), listeners: make(map[*listener]struct{}),
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/woodwork-go/woodwork/framework/bus"
+	"github.com/woodwork-go/woodwork/framework/bus/internal/crew"
 )
 
 // Bus is a connection to a broker in memory. Entries, letters and values that it returns are shared with other readers
@@ -18,10 +19,11 @@ type Bus struct {
 	lapsed atomic.Bool
 	done   chan struct{}
 
+	workers crew.Set[*worker]
+
 	mu        sync.Mutex
 	followers map[*follower]struct{}
 	listeners map[*listener]struct{}
-	workers   map[*worker]struct{}
 	servers   map[bus.Endpoint]*server
 }
 
@@ -68,13 +70,11 @@ func (b *Bus) dropClaims() {
 // stopAll ends what runs on this bus. Work waits for its serve calls by itself.
 func (b *Bus) stopAll(ctx context.Context) {
 	b.mu.Lock()
-	followers, listeners, workers, servers := b.followers, b.listeners, b.workers, b.servers
-	b.followers, b.listeners, b.workers, b.servers = nil, nil, nil, nil
+	followers, listeners, servers := b.followers, b.listeners, b.servers
+	b.followers, b.listeners, b.servers = nil, nil, nil
 	b.mu.Unlock()
 
-	for w := range workers {
-		w.cancel(bus.ErrClosed)
-	}
+	b.workers.End(bus.ErrClosed)
 
 	for f := range followers {
 		f.stop()

@@ -16,11 +16,19 @@ type claim struct {
 	comp  *component
 	box   *box
 	lease time.Duration
+	begun bool            // Next was called
+	given string          // names the claim on its way to another worker; empty while it is not
 	ctx   context.Context //nolint:containedctx // It is serve's context, whose end is the end of the claim.
 	lose  context.CancelCauseFunc
 }
 
 var _ bus.Claim = (*claim)(nil)
+
+// Session implements [bus.Claim].
+func (c *claim) Session() string { return c.box.session }
+
+// holds reports whether the mailbox is the claim's.
+func (c *claim) holds() bool { return c.box.holder == c && c.given == "" }
 
 // Next implements [bus.Claim].
 func (c *claim) Next(ctx context.Context) (*bus.Letter, error) {
@@ -31,9 +39,11 @@ func (c *claim) Next(ctx context.Context) (*bus.Letter, error) {
 	c.comp.mu.Lock()
 	defer c.comp.mu.Unlock()
 
-	if c.box.holder != c {
+	if !c.holds() {
 		return nil, fmt.Errorf("next letter: %w", bus.ErrLost)
 	}
+
+	c.begun = true
 
 	if len(c.box.letters) == 0 {
 		c.comp.giveBack(c.box)
@@ -58,7 +68,7 @@ func (c *claim) Done(ctx context.Context, l *bus.Letter) error {
 	defer c.comp.mu.Unlock()
 
 	x := c.box
-	if x.holder != c {
+	if !c.holds() {
 		return fmt.Errorf("letter done: %w", bus.ErrLost)
 	}
 
@@ -89,7 +99,7 @@ func (c *claim) Release(ctx context.Context, delay time.Duration) error {
 	defer c.comp.mu.Unlock()
 
 	x := c.box
-	if x.holder != c {
+	if !c.holds() {
 		return fmt.Errorf("release mailbox: %w", bus.ErrLost)
 	}
 

@@ -15,6 +15,8 @@ import (
 
 // component holds the mailboxes of one component that hold letters.
 type component struct {
+	name string
+
 	mu       sync.Mutex
 	boxes    map[string]*box // by session
 	ready    []*box          // to be handed out, oldest first
@@ -96,7 +98,7 @@ func (b *Broker) component(name string) *component {
 
 	c := b.components[name]
 	if c == nil {
-		c = &component{boxes: make(map[string]*box), workers: make(map[*worker]struct{})}
+		c = &component{name: name, boxes: make(map[string]*box), workers: make(map[*worker]struct{})}
 		b.components[name] = c
 	}
 

@@ -1,25 +1,22 @@
 package membus
 
 import (
-	"cmp"
 	"context"
 	"fmt"
-	"sync"
 	"time"
 
 	"github.com/woodwork-go/woodwork/framework/bus"
+	"github.com/woodwork-go/woodwork/framework/bus/internal/crew"
 )
 
-const (
-	defaultConcurrency = 64
-	defaultLease       = 1500 * time.Millisecond
-)
+const defaultLease = 1500 * time.Millisecond
 
 // worker is one call of Work.
 type worker struct {
 	bus   *Bus
 	comp  *component
 	lease time.Duration
+	room  *crew.Room
 	serve func(context.Context, bus.Claim)
 	wake  chan struct{} // holds one token while there may be something new to take
 
@@ -36,7 +33,8 @@ func (b *Bus) Work(
 	}
 
 	w := &worker{
-		bus: b, comp: b.broker.component(component), lease: cfg.Lease, serve: serve, wake: make(chan struct{}, 1),
+		bus: b, comp: b.broker.component(component), lease: cfg.Lease, room: crew.NewRoom(cfg.Concurrency),
+		serve: serve, wake: make(chan struct{}, 1),
 	}
 	if w.lease <= 0 {
 		w.lease = defaultLease
@@ -50,7 +48,7 @@ func (b *Bus) Work(
 	}
 	defer w.quit()
 
-	if err := w.run(ctx, max(0, cfg.Concurrency)); err != nil {
+	if err := w.run(ctx); err != nil {
 		return fmt.Errorf("work: %w", err)
 	}
 
@@ -59,14 +57,9 @@ func (b *Bus) Work(
 
 // join makes the worker known to its bus, unless that is closed, and to its component.
 func (w *worker) join() bool {
-	w.bus.mu.Lock()
-	defer w.bus.mu.Unlock()
-
-	if w.bus.workers == nil {
+	if !w.bus.workers.Join(w) {
 		return false
 	}
-
-	w.bus.workers[w] = struct{}{}
 
 	w.comp.mu.Lock()
 	defer w.comp.mu.Unlock()
@@ -77,10 +70,7 @@ func (w *worker) join() bool {
 }
 
 func (w *worker) quit() {
-	w.bus.mu.Lock()
-	defer w.bus.mu.Unlock()
-
-	delete(w.bus.workers, w)
+	w.bus.workers.Leave(w)
 
 	w.comp.mu.Lock()
 	defer w.comp.mu.Unlock()
@@ -88,44 +78,70 @@ func (w *worker) quit() {
 	delete(w.comp.workers, w)
 }
 
-func (w *worker) run(ctx context.Context, concurrency int) error {
-	var serving sync.WaitGroup
-	defer serving.Wait()
+// Component implements [crew.Worker].
+func (w *worker) Component() string { return w.comp.name }
 
-	slots := make(chan struct{}, cmp.Or(concurrency, defaultConcurrency))
+// End implements [crew.Worker].
+func (w *worker) End(cause error) { w.cancel(cause) }
+
+// Room implements [crew.Worker].
+func (w *worker) Room() *crew.Room { return w.room }
+
+func (w *worker) run(ctx context.Context) error {
+	defer w.room.Close()
 
 	for {
-		select {
-		case slots <- struct{}{}:
-		case <-ctx.Done():
-			return nil
-		case <-w.bus.done:
-			return bus.ErrClosed
-		}
-
-		c, err := w.next(ctx)
-		if c == nil {
+		if err := w.roomy(ctx); err != nil {
 			return err
 		}
 
-		serving.Go(func() {
-			defer func() { <-slots }()
+		if ctx.Err() != nil {
+			return nil
+		}
 
-			w.handle(c)
-		})
+		c, err := w.next(ctx)
+		if err != nil {
+			return err
+		}
+
+		if c != nil {
+			go w.handle(c)
+		}
 	}
 }
 
-// next waits for a mailbox and claims it. It returns neither claim nor error when ctx ended.
+// roomy waits until there is room for a claim, or ctx ended.
+func (w *worker) roomy(ctx context.Context) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+
+	unhook := context.AfterFunc(w.serveCtx, stop)
+	defer unhook()
+
+	if _, err := w.room.Await(ctx); err != nil && w.bus.closed.Load() {
+		return bus.ErrClosed
+	}
+
+	return nil
+}
+
+// next waits for a mailbox and claims it, in room of its own. It returns neither claim nor error when ctx ended, or there
+// is no room any more because the worker has adopted another mailbox.
 func (w *worker) next(ctx context.Context) (*claim, error) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 
 	for {
+		if !w.room.Enter() {
+			return nil, nil
+		}
+
 		c, due := w.claim(ctx)
 		if c != nil {
 			return c, nil
 		}
+
+		w.room.Leave()
 
 		var lapse <-chan time.Time
 		if !due.IsZero() {
@@ -163,15 +179,23 @@ func (w *worker) claim(ctx context.Context) (*claim, time.Time) {
 		x.holder.lose(bus.ErrLost)
 	}
 
+	x.handed++
+
+	return w.hold(x), time.Time{}
+}
+
+// hold makes the worker the holder of a mailbox, with the component locked.
+func (w *worker) hold(x *box) *claim {
 	c := &claim{bus: w.bus, comp: w.comp, box: x, lease: w.lease}
 	c.ctx, c.lose = context.WithCancelCause(w.serveCtx)
 	x.holder, x.lapsing = c, false
-	x.handed++
 
-	return c, time.Time{}
+	return c
 }
 
+// handle serves a claim in the room that was taken for it.
 func (w *worker) handle(c *claim) {
+	defer w.room.Leave()
 	defer c.lose(context.Canceled)
 	defer w.comp.leave(c)
 

@@ -30,7 +30,7 @@ func (b *Bus) reconnected(nc *nats.Conn) {
 		f.missed()
 		b.calls.reconnected()
 	}
-	b.mailbox.tellRestored()
+	b.workers.Each((*worker).tellRestored)
 }
 
 // connectionClosed ends the bus: nothing recovers a connection that the client gave up.

@@ -3,8 +3,6 @@ package natsbus
 import (
 	"context"
 	"fmt"
-	"sync"
-	"time"
 
 	"github.com/woodwork-go/woodwork/framework/bus"
 	"github.com/woodwork-go/woodwork/framework/bus/natsbus/internal/mailbox"
@@ -61,79 +59,6 @@ func (b *Bus) Peek(ctx context.Context, component, session string) (*bus.Letter,
 		}
 
 		from = e.Seq + 1 // what isn't ours waits for nobody
-	}
-}
-
-// mailboxState is what a bus knows of its workers.
-type mailboxState struct {
-	mu      sync.Mutex
-	closed  bool
-	workers map[*worker]struct{}
-	running sync.WaitGroup
-}
-
-// join makes a worker known, so that Close can end it. It reports whether the bus is open.
-func (s *mailboxState) join(w *worker) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-
-	if s.closed {
-		return false
-	}
-
-	if s.workers == nil {
-		s.workers = map[*worker]struct{}{}
-	}
-
-	s.workers[w] = struct{}{}
-	s.running.Add(1)
-
-	return true
-}
-
-func (s *mailboxState) leave(w *worker) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-
-	delete(s.workers, w)
-	s.running.Done()
-}
-
-// closeGrace is how long Close waits for what serves mailboxes to notice that it was cancelled.
-const closeGrace = 2 * time.Second
-
-// closeMailbox cancels what serves mailboxes and waits until it has returned, but not for long: a serve that doesn't
-// heed its context ends later, with every call of it failing.
-func (b *Bus) closeMailbox(ctx context.Context) {
-	s := &b.mailbox
-	s.mu.Lock()
-	s.closed = true
-
-	for w := range s.workers {
-		w.cancel(bus.ErrClosed)
-	}
-
-	s.mu.Unlock()
-
-	awaitEnd(ctx, &s.running)
-}
-
-// awaitEnd waits for a group, for at most closeGrace or until ctx ends.
-func awaitEnd(ctx context.Context, running *sync.WaitGroup) {
-	ended := make(chan struct{})
-
-	go func() {
-		defer close(ended)
-		running.Wait()
-	}()
-
-	grace := time.NewTimer(closeGrace)
-	defer grace.Stop()
-
-	select {
-	case <-ended:
-	case <-ctx.Done():
-	case <-grace.C:
 	}
 }
 

@@ -24,13 +24,23 @@ const (
 // settleTimeout bounds the cleaning after a claim that came to its end; what it leaves is cleaned later.
 const settleTimeout = 5 * time.Second
 
+// delivery is an entry of a mailbox's register as it was delivered.
+type delivery struct {
+	box   *box
+	entry mailbox.Entry
+	nth   int    // of the entry's deliveries, from 1
+	ack   string // the subject that renews and ends it
+}
+
 // claim is a worker's hold on a mailbox, for as long as its lease is renewed.
 type claim struct {
+	delivery
+
 	w        *worker
-	id       uint64 // among the worker's claims
-	inner    *mailbox.Claim
-	ack      string // the subject that renews and ends the delivery
+	id       uint64         // among the worker's claims
+	inner    *mailbox.Claim // nil before open
 	began    time.Time
+	begun    bool                      // Next was called
 	until    atomic.Pointer[time.Time] // the end of the lease as far as this process knows
 	released atomic.Bool
 	ctx      context.Context //nolint:containedctx // serve's context, whose end is the end of the claim
@@ -41,18 +51,30 @@ var _ bus.Claim = (*claim)(nil)
 
 // newClaim begins a claim on a delivery. The server can't have made it before it was asked for, so the lease counts
 // from then; where that is a while ago, the claim is renewed at once.
-func (w *worker) newClaim(ack string, asked time.Time) *claim {
-	c := &claim{w: w, ack: ack, began: time.Now()}
-	until := asked.Add(w.lease)
+func (w *worker) newClaim(d delivery, asked time.Time) *claim {
+	return w.newClaimUntil(d, asked.Add(w.lease))
+}
+
+// newClaimUntil is newClaim where the lease is known to last until then.
+func (w *worker) newClaimUntil(d delivery, until time.Time) *claim {
+	c := &claim{delivery: d, w: w, began: time.Now()}
 	c.until.Store(&until)
 	c.ctx, c.lose = context.WithCancelCause(w.serveCtx)
 	w.leases.add(c)
 
-	if c.began.Sub(asked) > w.lease/(2*renewals) {
+	if until.Sub(c.began) < w.lease-w.lease/(2*renewals) {
 		w.leases.sign(c)
 	}
 
 	return c
+}
+
+// open reads what the delivery is about. It reports whether it calls for a worker at all.
+func (c *claim) open() (bool, error) {
+	var err error
+	c.inner, err = c.box.protocol().Open(c.ctx, c.entry, c.nth)
+
+	return c.inner != nil, err
 }
 
 // extend makes the lease longer unless it has passed: what has passed others may have by now.
@@ -113,8 +135,13 @@ func (c *claim) outcome(op string, err error) error {
 	return fmt.Errorf("%s: %w", op, err)
 }
 
+// Session implements [bus.Claim].
+func (c *claim) Session() string { return c.box.session }
+
 // Next implements [bus.Claim].
 func (c *claim) Next(ctx context.Context) (*bus.Letter, error) {
+	c.begun = true
+
 	if err := c.check(); err != nil {
 		return nil, fmt.Errorf("next letter: %w", err)
 	}
@@ -137,7 +164,7 @@ func (c *claim) Next(ctx context.Context) (*bus.Letter, error) {
 
 // passes reports whether others are to have their turn.
 func (c *claim) passes() bool {
-	return len(c.w.slots) == cap(c.w.slots) &&
+	return c.w.room.Full() &&
 		(c.inner.Finished() >= passAfterLetters || time.Since(c.began) >= passAfter)
 }
 

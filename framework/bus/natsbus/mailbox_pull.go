@@ -105,9 +105,8 @@ func (p *puller) subscribe() error {
 	return nil
 }
 
-// pull asks for n mailboxes and hands over those that come, until all did or the request ended. It returns how many
-// did not come.
-func (p *puller) pull(ctx context.Context, n int, deliver func(*nats.Msg)) (int, error) {
+// pull asks for n mailboxes and hands over those that come, until all did or the request ended.
+func (p *puller) pull(ctx context.Context, n int, deliver func(*nats.Msg)) error {
 	expires := p.w.lease / pullShare
 
 	request, err := json.Marshal(struct {
@@ -115,7 +114,7 @@ func (p *puller) pull(ctx context.Context, n int, deliver func(*nats.Msg)) (int,
 		Expires time.Duration `json:"expires"`
 	}{n, expires})
 	if err != nil {
-		return n, fmt.Errorf("ask for mailboxes: %w", err)
+		return fmt.Errorf("ask for mailboxes: %w", err)
 	}
 
 	waiting, cancel := context.WithTimeout(ctx, expires+pullGrace)
@@ -123,13 +122,13 @@ func (p *puller) pull(ctx context.Context, n int, deliver func(*nats.Msg)) (int,
 
 	p.asked = time.Now()
 	if err := p.w.bus.nc.PublishRequest(p.subject, p.sub.Subject, request); err != nil {
-		return n, p.recover(ctx, mapError(err))
+		return p.recover(ctx, mapError(err))
 	}
 
 	for n > 0 {
 		m, err := p.next(waiting)
 		if err != nil {
-			return n, p.recover(ctx, err)
+			return p.recover(ctx, err)
 		}
 
 		switch status := value(m.Header, headerStatus); {
@@ -137,13 +136,13 @@ func (p *puller) pull(ctx context.Context, n int, deliver func(*nats.Msg)) (int,
 			n--
 			deliver(m)
 		case status == statusNoResponders, status == statusConflict && p.gone(m):
-			return n, p.w.restore(ctx)
+			return p.w.restore(ctx)
 		default:
-			return n, nil
+			return nil
 		}
 	}
 
-	return 0, nil
+	return nil
 }
 
 // gone reports whether a status says that the consumer isn't there any more, in contrast to its leader having moved.

@@ -41,16 +41,11 @@ func (w *worker) reviveAll(ctx context.Context) {
 	}
 }
 
-// tellRestored tells the workers that the connection was restored. One that was told and has not looked yet looks once.
-func (s *mailboxState) tellRestored() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-
-	for w := range s.workers {
-		select {
-		case w.restored <- struct{}{}:
-		default:
-		}
+// tellRestored tells a worker that the connection was restored. One that was told and has not looked yet looks once.
+func (w *worker) tellRestored() {
+	select {
+	case w.restored <- struct{}{}:
+	default:
 	}
 }
 

@@ -88,10 +88,10 @@ func TestRevivedOnceReconnected(t *testing.T) {
 	b, other := open(t, Config{URL: url}), open(t, Config{URL: url})
 	w := &worker{bus: b, component: component, lease: time.Hour, restored: make(chan struct{}, 1)}
 
-	if !b.mailbox.join(w) {
+	if !b.workers.Join(w) {
 		t.Fatal("the bus is closed")
 	}
-	defer b.mailbox.leave(w)
+	defer b.workers.Leave(w)
 
 	if err := w.makeConsumer(t.Context()); err != nil {
 		t.Fatal(err)

@@ -11,13 +11,11 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/woodwork-go/woodwork/framework/bus"
+	"github.com/woodwork-go/woodwork/framework/bus/internal/crew"
 )
 
-// Defaults of [bus.WorkConfig].
-const (
-	defaultConcurrency = 64
-	defaultLease       = 1500 * time.Millisecond
-)
+// defaultLease is that of [bus.WorkConfig].
+const defaultLease = 1500 * time.Millisecond
 
 // When all of a worker's claims are in use, a mailbox with more letters is passed on to the end of the queue after
 // this many letters or this long, whichever comes first, so that one full mailbox doesn't starve others.
@@ -31,7 +29,7 @@ type worker struct {
 	bus       *Bus
 	component string
 	lease     time.Duration
-	slots     chan struct{} // holds one token for each claim in use or asked for
+	room      *crew.Room
 	serve     func(context.Context, bus.Claim)
 	leases    leases
 	restored  chan struct{} // holds one token when the connection was restored since the last look for mailboxes left behind
@@ -48,16 +46,16 @@ func (b *Bus) Work(
 ) error {
 	w := &worker{
 		bus: b, component: component, serve: serve, lease: cmp.Or(max(cfg.Lease, 0), defaultLease),
-		slots:    make(chan struct{}, cmp.Or(max(cfg.Concurrency, 0), defaultConcurrency)),
+		room:     crew.NewRoom(cfg.Concurrency),
 		restored: make(chan struct{}, 1),
 	}
 	w.serveCtx, w.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
 	defer w.cancel(context.Canceled)
 
-	if !b.mailbox.join(w) {
+	if !b.workers.Join(w) {
 		return fmt.Errorf("work on %.80q: %w", component, b.closedError())
 	}
-	defer b.mailbox.leave(w)
+	defer b.workers.Leave(w)
 
 	if err := w.run(ctx); err != nil {
 		return fmt.Errorf("work on %.80q: %w", component, err)
@@ -65,6 +63,12 @@ func (b *Bus) Work(
 
 	return nil
 }
+
+// Component implements [crew.Worker].
+func (w *worker) Component() string { return w.component }
+
+// End implements [crew.Worker].
+func (w *worker) End(cause error) { w.cancel(cause) }
 
 // run takes mailboxes until ctx or the bus ends, then waits for those that are served.
 func (w *worker) run(ctx context.Context) error {
@@ -96,10 +100,9 @@ func (w *worker) run(ctx context.Context) error {
 		w.cancel(w.bus.closedError())
 	})
 
-	var serving sync.WaitGroup
-	defer serving.Wait()
+	defer w.room.Close()
 
-	err = w.take(ctx, &serving)
+	err = w.take(ctx)
 	if cause := context.Cause(ctx); errors.Is(cause, bus.ErrClosed) {
 		return cause
 	}
@@ -111,8 +114,8 @@ func (w *worker) run(ctx context.Context) error {
 	return err
 }
 
-// take asks for as many mailboxes as there are free slots, again and again.
-func (w *worker) take(ctx context.Context, serving *sync.WaitGroup) error {
+// take asks for as many mailboxes as there is room for, again and again.
+func (w *worker) take(ctx context.Context) error {
 	p, err := w.newPuller(ctx)
 	if err != nil {
 		return err
@@ -121,60 +124,61 @@ func (w *worker) take(ctx context.Context, serving *sync.WaitGroup) error {
 
 	looking, stopLooking := context.WithCancel(ctx)
 
-	var looker sync.WaitGroup
-	looker.Go(func() { w.reviveAll(looking) })
+	var aside sync.WaitGroup
+	aside.Go(func() { w.reviveAll(looking) })
 
-	defer looker.Wait()
+	defer aside.Wait()
 	defer stopLooking()
 
 	for {
-		free, err := w.acquire(ctx)
+		free, err := w.room.Await(ctx)
 		if err != nil {
 			return err
 		}
 
-		left, err := p.pull(ctx, free, func(m *nats.Msg) { w.start(m, p.asked, serving) })
-		for range left {
-			<-w.slots
-		}
-
+		err = p.pull(ctx, free, func(m *nats.Msg) {
+			asked, serve := p.asked, w.room.Enter()
+			aside.Go(func() { w.start(m, asked, serve) })
+		})
 		if err != nil {
 			return err
 		}
 	}
 }
 
-// acquire waits for a free slot and takes all that are free then.
-func (w *worker) acquire(ctx context.Context) (int, error) {
-	select {
-	case w.slots <- struct{}{}:
-	case <-ctx.Done():
-		return 0, ctx.Err()
+// start serves a delivered entry. Without room for it, because the worker has adopted another mailbox since it asked, the
+// mailbox goes to the end of the queue.
+func (w *worker) start(m *nats.Msg, asked time.Time, serve bool) {
+	do := w.pass
+	if serve {
+		defer w.room.Leave()
+
+		do = w.hold
 	}
 
-	for n := 1; ; n++ {
-		select {
-		case w.slots <- struct{}{}:
-		default:
-			return n, nil
-		}
+	w.left(w.handle(m, asked, do))
+}
+
+// left notes why an entry was left as it is.
+func (w *worker) left(err error) {
+	if err != nil && !w.bus.isClosing() {
+		w.bus.log.Debug().Err(err).Str("component", w.component).Msg("left a mailbox for another delivery")
 	}
 }
 
-// start serves a delivered entry in a goroutine of its own, which frees its slot.
-func (w *worker) start(m *nats.Msg, asked time.Time, serving *sync.WaitGroup) {
-	serving.Go(func() {
-		defer func() { <-w.slots }()
+// hold serves a claim.
+func (w *worker) hold(c *claim) error {
+	w.serve(c.ctx, c)
 
-		if err := w.handle(m, asked); err != nil && !w.bus.isClosing() {
-			w.bus.log.Debug().Err(err).Str("component", w.component).Msg("left a mailbox for another delivery")
-		}
-	})
+	return nil
 }
 
-// handle serves the mailbox that a delivered entry calls for, or acknowledges an entry that calls nobody. An error
-// says that the entry was left as it is, to be delivered again after the lease.
-func (w *worker) handle(m *nats.Msg, asked time.Time) error {
+// pass gives a claim to others.
+func (*worker) pass(c *claim) error { return c.inner.Pass(c.ctx) }
+
+// handle does something with the claim on the mailbox that a delivered entry calls for, or acknowledges an entry that calls
+// nobody. An error says that the entry was left as it is, to be delivered again after the lease.
+func (w *worker) handle(m *nats.Msg, asked time.Time, do func(c *claim) error) error {
 	meta, err := m.Metadata()
 	if err != nil {
 		return fmt.Errorf("delivery: %w", err)
@@ -190,18 +194,25 @@ func (w *worker) handle(m *nats.Msg, asked time.Time) error {
 		return err
 	}
 
-	c := w.newClaim(m.Reply, asked)
+	return w.begin(w.newClaim(delivery{x, entry, int(meta.NumDelivered), m.Reply}, asked), do)
+}
+
+// begin is handle from where there is a claim.
+func (w *worker) begin(c *claim, do func(c *claim) error) error {
 	defer c.end()
 
-	if c.inner, err = x.protocol().Open(c.ctx, entry, int(meta.NumDelivered)); err != nil {
+	called, err := c.open()
+	if err != nil {
 		return err
 	}
 
-	if c.inner == nil {
-		return w.bus.acknowledge(m.Reply, ackDone)
+	if !called {
+		return w.bus.acknowledge(c.ack, ackDone)
 	}
 
-	w.serve(c.ctx, c)
+	if err := do(c); err != nil {
+		return err
+	}
 
 	return c.settle()
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/synadia-io/orbit.go/natscontext"
 
 	"github.com/woodwork-go/woodwork/framework/bus"
+	"github.com/woodwork-go/woodwork/framework/bus/internal/crew"
 	"github.com/woodwork-go/woodwork/framework/bus/internal/wire"
 	"github.com/woodwork-go/woodwork/subjects"
 )
@@ -44,7 +45,7 @@ type Bus struct {
 	kvPrefix  string // of keys, with the last dot
 	logNames  []string
 	info      bus.Info
-	mailbox   mailboxState
+	workers   crew.Set[*worker]
 
 	req      *requester
 	follows  *follows
@@ -191,7 +192,7 @@ func (b *Bus) Close(ctx context.Context) error {
 	var err error
 	b.closeOnce.Do(func() {
 		close(b.closing)
-		b.closeMailbox(ctx)
+		b.workers.Close(ctx, bus.ErrClosed)
 		b.closeCalls(ctx)
 		if b.nc.IsConnected() {
 			err = b.flush(ctx)

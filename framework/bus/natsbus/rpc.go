@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/woodwork-go/woodwork/framework/bus"
+	"github.com/woodwork-go/woodwork/framework/bus/internal/crew"
 	"github.com/woodwork-go/woodwork/subjects"
 )
 
@@ -219,7 +220,7 @@ func (c *calls) close() {
 func (b *Bus) closeCalls(ctx context.Context) {
 	b.calls.leave(bus.ErrClosed)
 	b.calls.unsubscribe()
-	awaitEnd(ctx, &b.calls.running)
+	crew.AwaitEnd(ctx, &b.calls.running)
 	if b.nc.IsConnected() {
 		_ = b.flush(ctx) // the one that follows reports what is wrong
 	}

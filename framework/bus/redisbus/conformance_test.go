@@ -40,7 +40,7 @@ func harness(t *testing.T, url string) bustest.Harness {
 		},
 		Lapse: func(t testing.TB, b bus.Bus) {
 			t.Helper()
-			b.(*Bus).workers.lapse()
+			b.(*Bus).lapse()
 		},
 		Cut: func(t testing.TB, b bus.Bus) {
 			t.Helper()

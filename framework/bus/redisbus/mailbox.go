@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
-	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -87,79 +85,6 @@ func (b *Bus) checkLetter(l *bus.Letter) error {
 	}
 
 	return nil
-}
-
-// workers is what a bus knows of its calls of Work.
-type workers struct {
-	mu      sync.Mutex
-	closed  bool
-	all     map[*worker]struct{}
-	running sync.WaitGroup
-}
-
-// join makes a worker known, so that Close can end it. It reports whether the bus is open.
-func (s *workers) join(w *worker) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-
-	if s.closed {
-		return false
-	}
-
-	if s.all == nil {
-		s.all = map[*worker]struct{}{}
-	}
-
-	s.all[w] = struct{}{}
-	s.running.Add(1)
-
-	return true
-}
-
-func (s *workers) leave(w *worker) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-
-	delete(s.all, w)
-	s.running.Done()
-}
-
-// closeGrace is how long Close waits for what serves mailboxes to notice that it was cancelled.
-const closeGrace = 2 * time.Second
-
-// close cancels what serves mailboxes and waits until it has returned, but not for long: a serve that doesn't heed its
-// context ends later, with every call of it failing.
-func (s *workers) close(ctx context.Context) {
-	s.mu.Lock()
-	s.closed = true
-
-	for w := range s.all {
-		w.end(bus.ErrClosed)
-	}
-
-	s.mu.Unlock()
-
-	awaitEnd(ctx, &s.running)
-}
-
-// awaitEnd waits for a group, for at most closeGrace or until ctx ends.
-func awaitEnd(ctx context.Context, running *sync.WaitGroup) {
-	ended := make(chan struct{})
-
-	go func() {
-		defer close(ended)
-
-		running.Wait()
-	}()
-
-	grace := time.NewTimer(closeGrace)
-	defer grace.Stop()
-
-	select {
-	case <-ended:
-	case <-ctx.Done():
-	case <-grace.C:
-	}
 }
 
 // firstEntries returns the first entry of a Redis stream from an id on, or none.

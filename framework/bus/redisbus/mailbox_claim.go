@@ -38,6 +38,8 @@ type claim struct {
 	keys    subjects.RedisMailbox
 	began   time.Time
 	expiry  *time.Timer
+	until   atomic.Pointer[time.Time] // when that comes
+	begun   bool                      // Next was called
 	over    atomic.Bool
 	done    atomic.Int64    // letters
 	shown   atomic.Bool     // Next returned a letter that is not done
@@ -55,17 +57,24 @@ func (w *worker) newClaim(session string, t taken) (*claim, error) {
 		return nil, err
 	}
 
-	c := &claim{w: w, session: session, token: t.token, keys: keys, began: time.Now()}
+	return w.newClaimUntil(session, t.token, keys, t.asked.Add(w.lease)), nil
+}
+
+// newClaimUntil is newClaim where the lease is known to last until then.
+func (w *worker) newClaimUntil(session, token string, keys subjects.RedisMailbox, until time.Time) *claim {
+	c := &claim{w: w, session: session, token: token, keys: keys, began: time.Now()}
 	c.ctx, c.lose = context.WithCancelCause(w.serveCtx)
-	c.expiry = time.AfterFunc(time.Until(t.asked.Add(w.lease)), func() { c.lose(bus.ErrLost) })
+	c.until.Store(&until)
+	c.expiry = time.AfterFunc(time.Until(until), func() { c.lose(bus.ErrLost) })
 	w.leases.add(c)
 
-	return c, nil
+	return c
 }
 
 // extend makes the lease longer. One that has ended stays lost.
 func (c *claim) extend(until time.Time) {
 	if c.expiry.Stop() {
+		c.until.Store(&until)
 		c.expiry.Reset(time.Until(until))
 	}
 }
@@ -124,8 +133,13 @@ func verdict(answer any) int64 {
 	return n
 }
 
+// Session implements [bus.Claim].
+func (c *claim) Session() string { return c.session }
+
 // Next implements [bus.Claim].
 func (c *claim) Next(ctx context.Context) (*bus.Letter, error) {
+	c.begun = true
+
 	for {
 		l, id, err := c.next(ctx)
 		if err == nil || !errors.Is(err, bus.ErrCorrupt) || id == "" {
@@ -182,7 +196,7 @@ func (c *claim) next(ctx context.Context) (*bus.Letter, string, error) {
 func (c *claim) passes() bool {
 	done := c.done.Load()
 
-	return done > 0 && !c.shown.Load() && len(c.w.slots) == cap(c.w.slots) &&
+	return done > 0 && !c.shown.Load() && c.w.room.Full() &&
 		(done >= passAfterLetters || time.Since(c.began) >= passAfter)
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/woodwork-go/woodwork/framework/bus"
+	"github.com/woodwork-go/woodwork/framework/bus/internal/crew"
 	"github.com/woodwork-go/woodwork/internal/redistest"
 )
 
@@ -20,7 +21,7 @@ func taker(tb testing.TB, b *Bus, lease time.Duration) *worker {
 
 	w := &worker{
 		bus: b, component: worksFor, keys: must(b.ns.RedisMailboxes(worksFor))(tb), lease: lease,
-		slots: make(chan struct{}, 8), wake: make(chan struct{}, 1),
+		room: crew.NewRoom(8), wake: make(chan struct{}, 1),
 	}
 	w.serveCtx, w.cancel = context.WithCancelCause(tb.Context())
 	tb.Cleanup(func() { w.cancel(context.Canceled) })

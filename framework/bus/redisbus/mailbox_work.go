@@ -9,14 +9,12 @@ import (
 	"time"
 
 	"github.com/woodwork-go/woodwork/framework/bus"
+	"github.com/woodwork-go/woodwork/framework/bus/internal/crew"
 	"github.com/woodwork-go/woodwork/subjects"
 )
 
-// Defaults of [bus.WorkConfig].
-const (
-	defaultConcurrency = 64
-	defaultLease       = 1500 * time.Millisecond
-)
+// defaultLease is that of [bus.WorkConfig].
+const defaultLease = 1500 * time.Millisecond
 
 const (
 	// takeMost is how many mailboxes one script takes, so that no script takes long.
@@ -31,10 +29,11 @@ type worker struct {
 	component string
 	keys      subjects.RedisMailboxes
 	lease     time.Duration
-	slots     chan struct{} // holds one token for each claim in use or asked for
+	room      *crew.Room
 	wake      chan struct{} // holds one token while there may be something new to take
 	serve     func(context.Context, bus.Claim)
 	leases    leases
+	returning sync.WaitGroup // what goes back
 
 	serveCtx context.Context //nolint:containedctx // the parent of what each serve is given, until Work returns
 	cancel   context.CancelCauseFunc
@@ -57,8 +56,8 @@ func (b *Bus) Work(
 
 	w := &worker{
 		bus: b, component: component, keys: keys, serve: serve, lease: cmp.Or(max(cfg.Lease, 0), defaultLease),
-		slots: make(chan struct{}, cmp.Or(max(cfg.Concurrency, 0), defaultConcurrency)),
-		wake:  make(chan struct{}, 1),
+		room: crew.NewRoom(cfg.Concurrency),
+		wake: make(chan struct{}, 1),
 	}
 	w.serveCtx, w.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
 	defer w.cancel(context.Canceled)
@@ -71,10 +70,10 @@ func (b *Bus) Work(
 
 	defer w.stopRenewing()
 
-	if !b.workers.join(w) {
+	if !b.workers.Join(w) {
 		return fmt.Errorf("work on %s: %w", component, bus.ErrClosed)
 	}
-	defer b.workers.leave(w)
+	defer b.workers.Leave(w)
 
 	if err := w.run(taking); err != nil {
 		return fmt.Errorf("work on %s: %w", component, err)
@@ -83,8 +82,11 @@ func (b *Bus) Work(
 	return nil
 }
 
-// end ends the worker and what it serves.
-func (w *worker) end(cause error) {
+// Component implements [crew.Worker].
+func (w *worker) Component() string { return w.component }
+
+// End implements [crew.Worker].
+func (w *worker) End(cause error) {
 	w.rest(cause)
 	w.cancel(cause)
 }
@@ -108,10 +110,10 @@ func (w *worker) run(ctx context.Context) error {
 	defer ending.Wait()
 	defer w.stopRenewing()
 
-	var serving sync.WaitGroup
-	defer serving.Wait()
+	defer w.room.Close()
+	defer w.returning.Wait()
 
-	err = w.take(ctx, &serving)
+	err = w.take(ctx)
 	if ctx.Err() == nil {
 		return err
 	}
@@ -131,20 +133,16 @@ func (w *worker) poke() {
 	}
 }
 
-// take takes as many mailboxes as there are free slots, again and again, until ctx ends or the server refuses.
-func (w *worker) take(ctx context.Context, serving *sync.WaitGroup) error {
+// take takes as many mailboxes as there is room for, again and again, until ctx ends or the server refuses.
+func (w *worker) take(ctx context.Context) error {
 	for try := 0; ; {
-		free, err := w.acquire(ctx)
+		free, err := w.room.Await(ctx)
 		if err != nil {
 			return err
 		}
 
 		got, err := w.takeDue(ctx, free)
-		for range free - len(got.sessions) {
-			<-w.slots
-		}
-
-		w.startAll(ctx, got, serving)
+		w.startAll(ctx, got)
 
 		switch {
 		case passing(err):
@@ -157,23 +155,6 @@ func (w *worker) take(ctx context.Context, serving *sync.WaitGroup) error {
 
 		if err != nil {
 			return err
-		}
-	}
-}
-
-// acquire waits for a free slot and takes all that are free then.
-func (w *worker) acquire(ctx context.Context) (int, error) {
-	select {
-	case w.slots <- struct{}{}:
-	case <-ctx.Done():
-		return 0, ctx.Err()
-	}
-
-	for n := 1; ; n++ {
-		select {
-		case w.slots <- struct{}{}:
-		default:
-			return n, nil
 		}
 	}
 }
@@ -252,29 +233,31 @@ func (t *taken) read(answer any) error {
 	return nil
 }
 
-// startAll serves what was taken, each in a goroutine of its own, which frees its slot. What was taken when ctx ended
-// goes back.
-func (w *worker) startAll(ctx context.Context, t taken, serving *sync.WaitGroup) {
+// startAll serves what was taken, each in a goroutine of its own. What was taken when ctx ended, or there is no room any
+// more because the worker has adopted another mailbox meanwhile, goes back.
+func (w *worker) startAll(ctx context.Context, t taken) {
 	for _, session := range t.sessions {
 		c, err := w.newClaim(session, t)
 		if err != nil {
-			<-w.slots
 			w.bus.log.Warn().Err(err).Str("component", w.component).Msg("left a mailbox that can't be ours")
 
 			continue
 		}
 
-		serving.Go(func() {
-			defer func() { <-w.slots }()
-			defer c.end()
+		if ctx.Err() != nil || !w.room.Enter() {
+			w.returning.Go(func() { c.putBack(); c.end() })
 
-			if ctx.Err() != nil {
-				c.putBack()
+			continue
+		}
 
-				return
-			}
-
-			w.serve(c.ctx, c)
-		})
+		go w.hold(c)
 	}
+}
+
+// hold serves a claim in the room that was taken for it.
+func (w *worker) hold(c *claim) {
+	defer w.room.Leave()
+	defer c.end()
+
+	w.serve(c.ctx, c)
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/woodwork-go/woodwork/framework/bus"
+	"github.com/woodwork-go/woodwork/framework/bus/internal/crew"
 	"github.com/woodwork-go/woodwork/framework/bus/internal/wire"
 	"github.com/woodwork-go/woodwork/subjects"
 )
@@ -39,7 +40,7 @@ type Bus struct {
 
 	appendScript *script
 	scripts      scripts // of mailboxes, keys and dead letters
-	workers      workers
+	workers      crew.Set[*worker]
 
 	closeOnce sync.Once
 	closing   chan struct{}  // closed when Close begins
@@ -114,7 +115,7 @@ func (b *Bus) Close(ctx context.Context) error {
 func (b *Bus) shut(ctx context.Context) {
 	b.closeOnce.Do(func() {
 		close(b.closing)
-		b.workers.close(ctx)
+		b.workers.Close(ctx, bus.ErrClosed)
 		if b.calls != nil {
 			b.calls.close(ctx)
 		}

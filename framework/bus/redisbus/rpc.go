@@ -10,6 +10,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/woodwork-go/woodwork/framework/bus"
+	"github.com/woodwork-go/woodwork/framework/bus/internal/crew"
 )
 
 // tellFor is for how long the other side of a call is told what it should know while the connection is broken.
@@ -120,11 +121,11 @@ func (c *calls) close(ctx context.Context) {
 		out.leave(ctx) // Call itself may be late
 	}
 	c.interrupt(bus.ErrClosed)
-	awaitEnd(ctx, &c.running)
+	crew.AwaitEnd(ctx, &c.running)
 	c.mu.Lock()
 	c.mute = true
 	c.mu.Unlock()
-	awaitEnd(ctx, &c.telling)
+	crew.AwaitEnd(ctx, &c.telling)
 }
 
 // clustered reports whether the server is one of a cluster.

@@ -51,6 +51,19 @@ func (m Mailbox) Open(ctx context.Context, e Entry, n int) (*Claim, error) {
 // Finished is how many letters the claim has done.
 func (c *Claim) Finished() int { return len(c.done) }
 
+// Pass gives a mailbox whose letters have not been looked at to the end of the queue of scheduled ones. The claim is over.
+func (c *Claim) Pass(ctx context.Context) error {
+	for try := 1; !c.over; try++ {
+		if err := c.pass(ctx); err != nil {
+			if err := c.m.retry(ctx, try, err); err != nil {
+				return err
+			}
+		}
+	}
+
+	return nil
+}
+
 // Over reports whether the mailbox was given back. Then Settle ends the claim.
 func (c *Claim) Over() bool { return c.over }
 

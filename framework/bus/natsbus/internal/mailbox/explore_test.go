@@ -34,6 +34,7 @@ type scenario struct {
 	posters [][]string
 	workers int  // at least one, beside what looks for mailboxes left behind
 	pass    bool // workers pass the mailbox on after each letter
+	early   bool // and before they look, where nobody has passed it on
 	budget  budget
 	// mutate changes what a process asks for, to see that the exploration finds out. nil changes nothing.
 	mutate func(request) request
@@ -472,9 +473,10 @@ func TestExplore(t *testing.T) {
 }
 
 // TestExploreThree explores what needs a third letter, or what looks for mailboxes left behind: a lease that passes while
-// its holder goes on and passes the mailbox on, removals that a server forgets, and looks at any moment. By default it
-// takes those that end within seconds; WOODWORK_EXPLORE=deep takes those in which a worker also crashes, or a read is
-// answered from the past, and WOODWORK_EXPLORE=two one with two crashes.
+// its holder goes on and passes the mailbox on, removals that a server forgets, and looks at any moment; and workers that
+// pass a mailbox on without having looked. By default it takes those that end within seconds; WOODWORK_EXPLORE=deep takes
+// those in which a worker also crashes, or a read is answered from the past, and WOODWORK_EXPLORE=two one with two
+// crashes.
 func TestExploreThree(t *testing.T) {
 	t.Parallel()
 
@@ -482,6 +484,8 @@ func TestExploreThree(t *testing.T) {
 	scenarios := []scenario{
 		{posted: three, workers: 2, pass: true, budget: budget{expiries: 1}},
 		{posted: three[:1], posters: last, workers: 2, budget: budget{forgets: 1}},
+		{posters: letters, workers: 2, early: true},
+		{posters: letters[:1], workers: 2, early: true, budget: budget{crashes: 1, expiries: 1}},
 	}
 
 	switch os.Getenv("WOODWORK_EXPLORE") {
@@ -489,13 +493,16 @@ func TestExploreThree(t *testing.T) {
 		scenarios = []scenario{
 			{posted: three, workers: 2, pass: true, budget: budget{crashes: 1, expiries: 1}},
 			{posted: three[:1], posters: last, workers: 2, budget: budget{stale: 1, sweeps: 1}},
+			{posters: letters, workers: 2, early: true, budget: budget{crashes: 1}},
+			{posters: letters, workers: 2, early: true, budget: budget{expiries: 1}},
+			{posters: letters, workers: 2, early: true, budget: budget{unknown: 1}},
 		}
 	case "two":
 		scenarios = []scenario{{posted: three, workers: 2, pass: true, budget: budget{crashes: 2, expiries: 1}}}
 	}
 
 	for _, s := range scenarios {
-		t.Run(fmt.Sprintf("%d+%d,%s", len(s.posted), len(s.posters), s.budget), func(t *testing.T) {
+		t.Run(fmt.Sprintf("%d+%d,%s,early=%t", len(s.posted), len(s.posters), s.budget, s.early), func(t *testing.T) {
 			t.Parallel()
 
 			x := &explorer{visited: map[uint64]struct{}{}}

@@ -245,6 +245,12 @@ func workOff(ctx context.Context, r *run, p *process, do func(request) response,
 		return err
 	}
 
+	if r.early && n == 1 && e.On == 0 {
+		p.stands(r.hash.Seed(), c)
+
+		return errors.Join(c.Pass(ctx), c.Settle(ctx))
+	}
+
 	for {
 		p.stands(r.hash.Seed(), c)
 

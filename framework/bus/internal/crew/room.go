@@ -1,0 +1,105 @@
+package crew
+
+import (
+	"cmp"
+	"context"
+	"sync"
+)
+
+// DefaultLimit is how many mailboxes a worker has at once when nothing else is said.
+const DefaultLimit = 64
+
+// Room is a worker's for claims. All methods may be called concurrently.
+type Room struct {
+	limit int
+
+	mu      sync.Mutex
+	taken   int
+	closed  bool
+	changed chan struct{} // closed when a claim leaves; nil while nobody waits
+}
+
+// NewRoom returns room for a number of claims; 0 or less is for [DefaultLimit].
+func NewRoom(limit int) *Room { return &Room{limit: cmp.Or(max(limit, 0), DefaultLimit)} }
+
+// Await waits until there is room and returns for how many claims, or ctx's error.
+func (r *Room) Await(ctx context.Context) (int, error) {
+	var free int
+
+	err := r.await(ctx, func() bool {
+		free = r.limit - r.taken
+
+		return free > 0
+	})
+
+	return free, err
+}
+
+// Enter takes the room for one claim if there is any. Who got it must Leave.
+func (r *Room) Enter() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+
+	if r.closed || r.taken >= r.limit {
+		return false
+	}
+
+	r.taken++
+
+	return true
+}
+
+// Leave gives back the room of a claim.
+func (r *Room) Leave() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+
+	r.taken--
+	if r.changed != nil {
+		close(r.changed)
+		r.changed = nil
+	}
+}
+
+// Full reports whether there is no room.
+func (r *Room) Full() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+
+	return r.taken >= r.limit
+}
+
+// Close lets nobody enter any more and waits until all have left.
+func (r *Room) Close() {
+	r.mu.Lock()
+	r.closed = true
+	r.mu.Unlock()
+
+	_ = r.await(context.Background(), func() bool { return r.taken == 0 }) // it has no end but this one
+}
+
+// await waits until ready, which is asked with the lock held, or ctx ends.
+func (r *Room) await(ctx context.Context, ready func() bool) error {
+	for {
+		r.mu.Lock()
+
+		if ready() {
+			r.mu.Unlock()
+
+			return nil
+		}
+
+		if r.changed == nil {
+			r.changed = make(chan struct{})
+		}
+
+		changed := r.changed
+		r.mu.Unlock()
+
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return ctx.Err() //nolint:wrapcheck // the end of a context needs no explanation
+		}
+	}
+}

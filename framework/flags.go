@@ -42,6 +42,8 @@ type Options struct {
 	To []string
 	// Concurrency overrides Service.Concurrency when it is not 0.
 	Concurrency int
+	// Affinity switches on Service.Affinity.
+	Affinity bool
 	// Whole says that the whole pipeline runs in this process, so that a bus in memory can carry it, and that Config has
 	// the Brokers and the Embedded server for it. Set it before Parse. Defaults to false.
 	Whole bool
@@ -81,6 +83,7 @@ func (o *Options) Register(fs *flag.FlagSet) {
 	fs.DurationVar(&c.Drain, "drain", 20*time.Second, "how long running turns may finish on SIGTERM; -1s hands them over")
 	fs.StringVar(&o.to, "to", "", "`components` that get the output, comma-separated; \"output\" is the user")
 	fs.IntVar(&o.Concurrency, "concurrency", 0, "turns at once in this instance (default 64)")
+	fs.BoolVar(&o.Affinity, "affinity", false, "prefer for a session's turns the instance that served it last")
 	fs.StringVar(&o.LogLevel, "log-level", cmp.Or(o.LogLevel, "info"), "`level` of the log on stderr: debug, info, warn, error")
 	fs.StringVar(&o.logFormat, "log-format", "auto", "console, json, or auto: console on a terminal")
 }

@@ -81,6 +81,8 @@ func parseAll(s *Service, o *Options, fs *flag.FlagSet, args []string, env func(
 		s.Concurrency = o.Concurrency
 	}
 
+	s.Affinity = s.Affinity || o.Affinity
+
 	return nil
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/woodwork-go/woodwork/framework/affinity"
 	"github.com/woodwork-go/woodwork/framework/bus"
 	"github.com/woodwork-go/woodwork/framework/registry"
 	"github.com/woodwork-go/woodwork/framework/turn"
@@ -109,7 +110,9 @@ func work(ctx context.Context, s Service, cfg Config, client *Client, self *pres
 	}
 
 	if s.Handler != nil {
-		group.Go(func() error { return newWorker(s, cfg, client).Run(ctx, self.counted(s.attempt(client))) })
+		group.Go(func() error {
+			return newWorker(s, cfg, client, self.Instance().ID).Run(ctx, self.counted(s.attempt(client)))
+		})
 	}
 
 	if s.Run != nil {
@@ -145,8 +148,13 @@ func ignoreEnd(ctx context.Context, err error) error {
 	return err //nolint:wrapcheck // the group's functions say what they were doing
 }
 
-func newWorker(s Service, cfg Config, c *Client) *turn.Worker {
-	return turn.NewWorker(c.bus, c.store, turn.Config{
+func newWorker(s Service, cfg Config, c *Client, id string) *turn.Worker {
+	box := c.bus
+	if s.Affinity {
+		box = affinity.New(c.bus, affinity.Config{Instance: id, TTL: cfg.SessionTTL, Logger: cfg.Logger})
+	}
+
+	return turn.NewWorker(box, c.store, turn.Config{
 		Component: s.Name, To: s.To, Policy: s.OnCrash, Type: s.Type, Concurrency: s.Concurrency,
 		MaxAttempts: s.MaxAttempts, MaxDeaths: s.MaxDeaths, MaxDuration: s.MaxDuration, Idle: s.Idle,
 		Drain: cfg.Drain, Instance: instance(), Tracer: c.trace, Logger: cfg.Logger,

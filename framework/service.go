@@ -71,6 +71,10 @@ type Service struct {
 	// Concurrency is how many turns run at once in one instance. Defaults to 64. The flag --concurrency and
 	// WOODWORK_CONCURRENCY override it.
 	Concurrency int
+	// Affinity makes a session's turns prefer the instance that served the session last, for as long as that is there and
+	// has room. A turn costs a read of a key more then, and two requests between the instances where another one was
+	// handed it. Defaults to false. The flag --affinity and WOODWORK_AFFINITY switch it on.
+	Affinity bool
 	// MaxAttempts is how many executions of a turn may fail, which is to return an error or to panic, before it is set
 	// aside and fails. Defaults to 5; -1 sets no limit.
 	MaxAttempts int

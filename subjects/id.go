@@ -24,6 +24,9 @@ const EventLog = "_events"
 // AppSession is the session of what belongs to the application as a whole, such as its [EventLog].
 const AppSession = "_app"
 
+// HandOver is the component under which instances hand mailboxes over to each other.
+const HandOver = "_handover"
+
 // messageBox is what the mailboxes of messages begin with, which are not those of turns.
 const messageBox = "_msg-"
 

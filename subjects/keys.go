@@ -11,6 +11,7 @@ const (
 	sessionRecords = "_session"
 	published      = "_published"
 	subscribers    = "_subscriber"
+	served         = "_served"
 	// noTenant stands for the tenant of sessions that have none.
 	noTenant = "_"
 )
@@ -64,6 +65,16 @@ func StateKey(session, component string) (string, error) {
 	}
 
 	return joined("session", session, "component", component)
+}
+
+// ServedKey returns the key of which instance of a component served a session last: "<session>._served.<component>". It
+// goes with the session's state.
+func ServedKey(session, component string) (string, error) {
+	if _, err := StateKey(session, component); err != nil {
+		return "", err
+	}
+
+	return session + "." + served + "." + component, nil
 }
 
 // PublishedKey returns the key of what is known of a message that is published once in a session:

@@ -39,6 +39,10 @@ func TestKeys(t *testing.T) {
 		t.Errorf("state: %q", got)
 	}
 
+	if got := two(subjects.ServedKey); got != "s1._served.llm" {
+		t.Errorf("served: %q", got)
+	}
+
 	if session, ok := subjects.ParseSessionKey("_session.other.t--acme--s1"); ok {
 		t.Errorf("a record in another tenant's place is taken for that of %s", session)
 	}
@@ -47,7 +51,7 @@ func TestKeys(t *testing.T) {
 func TestKeysOfBadIDs(t *testing.T) {
 	t.Parallel()
 
-	for _, build := range []func(a, b string) (string, error){subjects.InstanceKey, subjects.StateKey} {
+	for _, build := range []func(a, b string) (string, error){subjects.InstanceKey, subjects.StateKey, subjects.ServedKey} {
 		for _, bad := range [][2]string{{"", "b"}, {"a", ""}, {"a.b", "c"}, {"a", "*"}} {
 			if key, err := build(bad[0], bad[1]); !errors.Is(err, subjects.ErrInvalid) {
 				t.Errorf("%q: key %q, error %v", bad, key, err)

@@ -145,7 +145,7 @@ func (s *System) addService(ctx, keep context.Context, target plan.Target, i int
 	}
 	switch target {
 	case plan.LLM:
-		args = append(args, "-provider", "offline", "-to", string(plan.Relay), "-pace", s.cfg.Pace.String())
+		args = append(args, "-provider", "offline", "-to", string(plan.Relay), "-pace", s.cfg.Pace.String(), "-affinity")
 		args = append(args, s.cfg.LLM...)
 	case plan.Relay:
 		args = append(args, "-marks", s.marks())

@@ -2,13 +2,12 @@ package call
 
 import (
 	"fmt"
-	"hash/fnv"
-	"io"
 	"math/rand/v2"
 	"slices"
 
 	"github.com/woodwork-go/woodwork/framework/breaker"
 	"github.com/woodwork-go/woodwork/framework/bus"
+	"github.com/woodwork-go/woodwork/framework/internal/rendezvous"
 )
 
 // Directory knows which instances are there. It answers from memory. Its methods may be called concurrently.
@@ -76,7 +75,7 @@ func (f *flight) admitted(candidates []Instance) (bus.Endpoint, *breaker.Permit,
 // loaded of two that are drawn by chance.
 func (f *flight) best(candidates []Instance) int {
 	if f.request.Sticky && f.request.Session != "" {
-		if own := rendezvous(f.request.Session, candidates); f.share(candidates[own]) < 1 || candidates[own].Limit == 0 {
+		if own := rendezvous.Pick(f.request.Session, candidates, name); f.share(candidates[own]) < 1 || candidates[own].Limit == 0 {
 			return own
 		}
 	}
@@ -95,29 +94,4 @@ func (f *flight) best(candidates []Instance) int {
 
 func (f *flight) share(i Instance) float64 { return i.share(f.client.underWay(i.Endpoint)) }
 
-// rendezvous returns the index of the candidate with the highest hash together with the session: the same for every
-// caller, and when an instance comes or goes only its own sessions move.
-func rendezvous(session string, candidates []Instance) int {
-	best, highest := 0, uint64(0)
-
-	for n, i := range candidates {
-		h := fnv.New64a()
-		_, _ = io.WriteString(h, i.Endpoint.String()+" "+session) // a hash takes everything
-
-		if sum := mix(h.Sum64()); sum >= highest {
-			best, highest = n, sum
-		}
-	}
-
-	return best
-}
-
-// mix spreads a hash over all its bits (the finalizer of MurmurHash3): FNV's high bits hardly depend on the last bytes.
-func mix(h uint64) uint64 {
-	h ^= h >> 33
-	h *= 0xff51afd7ed558ccd
-	h ^= h >> 33
-	h *= 0xc4ceb9fe1a85ec53
-
-	return h ^ h>>33
-}
+func name(i Instance) string { return i.Endpoint.String() }

@@ -1,9 +1,9 @@
 package registry
 
 import (
-	"hash/fnv"
-	"io"
 	"math/rand/v2"
+
+	"github.com/woodwork-go/woodwork/framework/internal/rendezvous"
 )
 
 // Choose picks one ready instance that a query selects; false when there is none. It is the preferred one if the query
@@ -26,7 +26,7 @@ func (r *Registry) Choose(q Query) (Instance, bool) {
 	}
 
 	if q.Session != "" {
-		return rendezvous(q.Session, candidates), true
+		return candidates[rendezvous.Pick(q.Session, candidates, name)], true
 	}
 
 	return lessLoaded(candidates[rand.IntN(len(candidates))], candidates[rand.IntN(len(candidates))]), true
@@ -57,32 +57,4 @@ func lessLoaded(a, b Instance) Instance {
 	return a
 }
 
-// rendezvous returns the candidate with the highest hash together with the session: the same everywhere, and when an
-// instance comes or goes only its own sessions move.
-func rendezvous(session string, candidates []Instance) Instance {
-	var (
-		best    Instance
-		highest uint64
-	)
-
-	for n, i := range candidates {
-		h := fnv.New64a()
-		_, _ = io.WriteString(h, session+"."+i.Component+"."+i.ID) // a hash takes everything
-
-		if sum := mix(h.Sum64()); n == 0 || sum > highest {
-			best, highest = i, sum
-		}
-	}
-
-	return best
-}
-
-// mix spreads a hash over all its bits (the finalizer of MurmurHash3): FNV's high bits hardly depend on the last bytes.
-func mix(h uint64) uint64 {
-	h ^= h >> 33
-	h *= 0xff51afd7ed558ccd
-	h ^= h >> 33
-	h *= 0xc4ceb9fe1a85ec53
-
-	return h ^ h>>33
-}
+func name(i Instance) string { return i.Component + "." + i.ID }

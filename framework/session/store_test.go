@@ -19,6 +19,7 @@ import (
 	"github.com/woodwork-go/woodwork/framework/bus/natsbus"
 	"github.com/woodwork-go/woodwork/framework/session"
 	"github.com/woodwork-go/woodwork/framework/stream"
+	"github.com/woodwork-go/woodwork/subjects"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -72,7 +73,8 @@ func check(t *testing.T, err error) {
 func TestTheLifeOfASession(t *testing.T) {
 	t.Parallel()
 	onEachBus(t, func(t *testing.T, open func() bus.Bus) {
-		ctx, s := t.Context(), newStore(t, open(), session.Config{})
+		b := open()
+		ctx, s := t.Context(), newStore(t, b, session.Config{})
 		made, err := s.Create(ctx, session.Session{ID: "s1", Metadata: map[string]string{"user": "ann"}})
 		check(t, err)
 
@@ -96,7 +98,18 @@ func TestTheLifeOfASession(t *testing.T) {
 		}
 
 		check(t, s.State("s1", "llm").Save(ctx, "remember"))
+
+		served, err := subjects.ServedKey("s1", "llm")
+		check(t, err)
+
+		_, err = b.Set(ctx, bus.Sessions, served, []byte("instance"), 0, time.Minute)
+		check(t, err)
+
 		check(t, s.End(ctx, "s1", "enough"))
+
+		if _, err := b.Get(ctx, bus.Sessions, served); !errors.Is(err, bus.ErrNotFound) {
+			t.Errorf("who served the session is known after its end: %v", err)
+		}
 
 		kept := "nothing"
 		check(t, s.State("s1", "llm").Load(ctx, &kept))

@@ -13,6 +13,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/woodwork-go/woodwork/embedded/embeddedtest"
+	"github.com/woodwork-go/woodwork/framework/affinity"
 	"github.com/woodwork-go/woodwork/framework/bus"
 	"github.com/woodwork-go/woodwork/framework/bus/membus"
 	"github.com/woodwork-go/woodwork/framework/bus/natsbus"
@@ -66,9 +67,11 @@ func TestTurnsOnEveryBus(t *testing.T) {
 				return rapid.SliceOfN(rapid.SliceOfN(rapid.Custom(drawPlan), 1, 4), 1, 4).Draw(t, "sessions")
 			})
 			for i := range cases {
-				plans := gen.Example(i)
-				if err := newCourse(fmt.Sprint("c", i), plans).run(t, open); err != nil {
-					t.Errorf("case %d, %+v: %v", i, plans, err)
+				c := newCourse(fmt.Sprint("c", i), gen.Example(i))
+				c.affinity = i%2 == 1
+
+				if err := c.run(t, open); err != nil {
+					t.Errorf("case %d, affinity %v, %+v: %v", i, c.affinity, c.plans, err)
 				}
 			}
 		})
@@ -80,8 +83,9 @@ const patience = time.Minute
 
 // course is one case.
 type course struct {
-	name  string
-	plans [][]plan // by session, then turn
+	name     string
+	plans    [][]plan // by session, then turn
+	affinity bool     // sessions prefer the instance that served them last
 
 	mu    sync.Mutex
 	tries map[string]int      // executions begun, by turn
@@ -121,12 +125,17 @@ func (c *course) run(t *testing.T, open func() (bus.Bus, error)) error {
 
 	var working errgroup.Group
 
-	for _, p := range instances[1:] {
+	for i, p := range instances[1:] {
+		var box turn.Box = p.bus
+		if c.affinity {
+			box = affinity.New(p.bus, affinity.Config{Instance: fmt.Sprint(c.name, "-", i)})
+		}
+
 		cfg := turn.Config{
 			Component: c.name, Backoff: time.Millisecond, MaxBackoff: 5 * time.Millisecond, Drain: -1,
 			Lease: patience, // nobody is to be taken for dead because the machine is busy
 		}
-		working.Go(func() error { return turn.NewWorker(p.bus, p.store, cfg).Run(ctx, c.handle) })
+		working.Go(func() error { return turn.NewWorker(box, p.store, cfg).Run(ctx, c.handle) })
 	}
 
 	user, err := instances[0], error(nil)

@@ -26,13 +26,16 @@ func NewRoom(limit int) *Room { return &Room{limit: cmp.Or(max(limit, 0), Defaul
 func (r *Room) Await(ctx context.Context) (int, error) {
 	var free int
 
-	err := r.await(ctx, func() bool {
+	found := r.await(ctx.Done(), func() bool {
 		free = r.limit - r.taken
 
 		return free > 0
 	})
+	if !found {
+		return 0, ctx.Err() //nolint:wrapcheck // the end of a context needs no explanation
+	}
 
-	return free, err
+	return free, nil
 }
 
 // Enter takes the room for one claim if there is any. Who got it must Leave.
@@ -75,18 +78,18 @@ func (r *Room) Close() {
 	r.closed = true
 	r.mu.Unlock()
 
-	_ = r.await(context.Background(), func() bool { return r.taken == 0 }) // it has no end but this one
+	r.await(nil, func() bool { return r.taken == 0 })
 }
 
-// await waits until ready, which is asked with the lock held, or ctx ends.
-func (r *Room) await(ctx context.Context, ready func() bool) error {
+// await waits until ready, which is asked with the lock held, and reports false when done was closed before.
+func (r *Room) await(done <-chan struct{}, ready func() bool) bool {
 	for {
 		r.mu.Lock()
 
 		if ready() {
 			r.mu.Unlock()
 
-			return nil
+			return true
 		}
 
 		if r.changed == nil {
@@ -98,8 +101,8 @@ func (r *Room) await(ctx context.Context, ready func() bool) error {
 
 		select {
 		case <-changed:
-		case <-ctx.Done():
-			return ctx.Err() //nolint:wrapcheck // the end of a context needs no explanation
+		case <-done:
+			return false
 		}
 	}
 }

@@ -1,0 +1,74 @@
+package affinity
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/woodwork-go/woodwork/framework/bus"
+	"github.com/woodwork-go/woodwork/subjects"
+)
+
+// served is who served a session last, as the bus knows it.
+type served struct {
+	key      string
+	instance string // empty: nobody, as far as is known
+	revision uint64
+}
+
+// lastServed asks the bus who served a session last.
+func (b *Bus) lastServed(ctx context.Context, component, session string) (served, error) {
+	key, err := subjects.ServedKey(session, component)
+	if err != nil {
+		return served{}, err //nolint:wrapcheck // it says which id
+	}
+
+	e, err := b.Get(ctx, bus.Sessions, key)
+	if err != nil && !errors.Is(err, bus.ErrNotFound) {
+		return served{}, fmt.Errorf("ask who served the session: %w", err)
+	}
+
+	return served{key: key, instance: string(e.Value), revision: e.Revision}, nil
+}
+
+const (
+	// renewals is how many times within its time to live a note is renewed, at most.
+	renewals = 10
+	// maxNoted bounds how many notes an instance remembers to have made.
+	maxNoted = 10_000
+)
+
+// note says that this instance serves a session now. Where it said so not long ago it does nothing; where another instance
+// said so in the meantime, that one may keep the session.
+func (b *Bus) note(ctx context.Context, last served) error {
+	if last.instance == b.cfg.Instance && !b.due(last.key) {
+		return nil
+	}
+
+	_, err := b.Set(ctx, bus.Sessions, last.key, []byte(b.cfg.Instance), last.revision, b.cfg.TTL.Truncate(time.Second))
+	if err != nil && !errors.Is(err, bus.ErrConflict) {
+		return fmt.Errorf("note who serves the session: %w", err)
+	}
+
+	b.mu.Lock()
+	defer b.mu.Unlock()
+
+	if len(b.noted) >= maxNoted {
+		clear(b.noted)
+	}
+
+	b.noted[last.key] = time.Now()
+
+	return nil
+}
+
+// due reports whether a note of this instance has to be renewed.
+func (b *Bus) due(key string) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+
+	at, known := b.noted[key]
+
+	return !known || time.Since(at) >= b.cfg.TTL/renewals
+}

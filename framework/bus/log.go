@@ -29,8 +29,16 @@ type Entry struct {
 	// Position is where the bus keeps the frame.
 	Position Position
 	// Links are for the adapter that stored the entry, which may need them to find earlier entries or to append the
-	// next one; nil where it needs none.
-	Links []uint64
+	// next one; zero where it needs none.
+	Links Links
+}
+
+// Links say where earlier entries of a log are, as the adapter that stored them writes it.
+type Links struct {
+	// Text is the adapter's own.
+	Text string
+	// Last is where the entry before is, as far as that is known without a look at Text; 0 where it isn't.
+	Last uint64
 }
 
 // Log stores and delivers the frames of many streams. Each stream is one log.

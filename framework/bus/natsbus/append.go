@@ -28,7 +28,7 @@ func (b *Bus) Append(ctx context.Context, f *bus.Frame, after *bus.Entry) (*bus.
 	if err != nil {
 		return nil, fmt.Errorf("append frame of %s: %w", f.ID, err)
 	}
-	m := &nats.Msg{Subject: subject, Header: encodeFrame(f, links), Data: f.Body}
+	m := &nats.Msg{Subject: subject, Header: encodeFrame(f, links.Text), Data: f.Body}
 	if n := headerSize(m.Header); n > maxHeader {
 		return nil, fmt.Errorf("append frame of %s: headers of %d bytes: %w", f.ID, n, bus.ErrTooLarge)
 	}
@@ -42,17 +42,18 @@ func (b *Bus) Append(ctx context.Context, f *bus.Frame, after *bus.Entry) (*bus.
 }
 
 // behind returns the links of the frame that follows after, and the sequence that its append must expect.
-func behind(f *bus.Frame, after *bus.Entry) ([]uint64, uint64, error) {
+func behind(f *bus.Frame, after *bus.Entry) (bus.Links, uint64, error) {
 	switch {
 	case after == nil:
-		return firstLinks(), 0, nil
+		return bus.Links{Text: noLinks}, 0, nil
 	case after.ID != f.ID:
-		return nil, 0, fmt.Errorf("the entry before is of %s: %w", after.ID, bus.ErrConflict)
-	case len(after.Links) == 0:
-		return nil, 0, fmt.Errorf("the entry before is not of this bus: %w", bus.ErrInvalid)
+		return bus.Links{}, 0, fmt.Errorf("the entry before is of %s: %w", after.ID, bus.ErrConflict)
+	case after.Links.Text == "":
+		return bus.Links{}, 0, fmt.Errorf("the entry before is not of this bus: %w", bus.ErrInvalid)
 	}
+	links, err := linksBehind(after.Links, after.Position.Minor)
 
-	return nextLinks(after.Links, after.Position.Minor), fence(after), nil
+	return links, fence(after), err
 }
 
 // fence returns the sequence that the last entry of a log's subject has when e is the last frame: that of an entry

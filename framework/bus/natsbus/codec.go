@@ -4,6 +4,7 @@ import (
 	"hash/crc32"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/nats-io/nats.go"
 
@@ -57,9 +58,8 @@ func parseFields(s string) (f fields, ok bool) {
 	return f, len(s) == crcDigits
 }
 
-// formatFields writes the fields up to the space before the CRC.
-func formatFields(f *bus.Frame) []byte {
-	out := make([]byte, 0, 128)
+// appendFields writes the fields up to the space before the CRC.
+func appendFields(out []byte, f *bus.Frame) []byte {
 	out = append(out, protocolVersion...)
 	out = append(out, ' ')
 	out = append(out, f.ID.Session...)
@@ -99,7 +99,7 @@ func unescapeField(s string) (string, error) {
 }
 
 // encodeFrame returns the headers of a frame. The frame must have passed [wire.CheckFrame].
-func encodeFrame(f *bus.Frame, links []uint64) nats.Header {
+func encodeFrame(f *bus.Frame, links string) nats.Header {
 	values := make([]string, 0, 8)
 	h := make(nats.Header, 8)
 	set := func(key, v string) {
@@ -109,7 +109,7 @@ func encodeFrame(f *bus.Frame, links []uint64) nats.Header {
 		}
 	}
 	set(headerLengths, wire.Lengths(f.Lengths))
-	set(headerLinks, encodeLinks(links))
+	set(headerLinks, links)
 	if f.Offset > 0 {
 		set(headerOffset, strconv.Itoa(f.Offset))
 	}
@@ -125,35 +125,35 @@ func encodeFrame(f *bus.Frame, links []uint64) nats.Header {
 		set(headerMeta, wire.Meta(f.Meta))
 	}
 	setTrace(h, f.Trace)
-	known := formatFields(f)
-	set(headerFrame, string(appendCRC(known, checksum(string(known), h, f.Body))))
+	var room [256]byte
+	known := appendFields(room[:0], f)
+	set(headerFrame, string(appendCRC(known, checksum(known, h, f.Body))))
 
 	return h
 }
 
 // checksum covers the fields up to the space before it, the stream's name included, so that no entry passes for one of
-// another stream, every other header that decides what a frame is, and the body. The trace context may be rewritten on
-// the way.
-func checksum(known string, h nats.Header, body []byte) uint32 {
-	table := crc32.MakeTable(crc32.Castagnoli)
-	crc := update(^uint32(0), table, known)
+// another stream, every other header that decides what a frame is, and the body; each but the last ends with a zero byte.
+// The trace context may be rewritten on the way.
+func checksum[T string | []byte](known T, h nats.Header, body []byte) uint32 {
+	buf, _ := covered.Get().(*[]byte)
+	defer covered.Put(buf)
+	text := append((*buf)[:0], known...)
+	text = append(text, 0)
 	for _, key := range [...]string{
 		headerLengths, headerOffset, headerMore, headerBegin, headerState, headerReason, headerMeta, headerLinks,
 	} {
-		crc = update(crc, table, value(h, key))
+		text = append(text, value(h, key)...)
+		text = append(text, 0)
 	}
+	*buf = text
+	table := crc32.MakeTable(crc32.Castagnoli)
 
-	return crc32.Update(^crc, table, body)
+	return crc32.Update(crc32.Checksum(text, table), table, body)
 }
 
-// update goes on with a text and the zero byte that ends it, without copying the text.
-func update(crc uint32, table *crc32.Table, s string) uint32 {
-	for i := range len(s) {
-		crc = table[byte(crc)^s[i]] ^ crc>>8
-	}
-
-	return table[byte(crc)] ^ crc>>8
-}
+// covered keeps buffers for what a checksum covers: in one piece the processor computes it as fast as it is copied.
+var covered = sync.Pool{New: func() any { return new([]byte) }} //nolint:gochecknoglobals // a cache
 
 func appendCRC(out []byte, crc uint32) []byte {
 	const digits = "0123456789abcdef"

@@ -64,7 +64,7 @@ func (d *decoder) numbers(e *bus.Entry) {
 	if e.Lengths, ok = wire.ParseLengths(value(d.h, headerLengths), len(e.Body)); !ok {
 		d.bad = headerLengths
 	}
-	if e.Links, ok = decodeLinks(value(d.h, headerLinks)); !ok {
+	if e.Links.Text = value(d.h, headerLinks); e.Links.Text == "" { // who needs them reads them
 		d.bad = headerLinks
 	}
 	more := value(d.h, headerMore)

@@ -61,7 +61,7 @@ func crowdReaders(t *testing.T, b *Bus, n int) {
 		for k := i; k < i+500; k++ {
 			id := testID(k)
 			subject := must(b.ns.Log(id.Session, id.Stream))(t)
-			m := &nats.Msg{Subject: subject, Header: encodeFrame(frame(id, 0, "x"), firstLinks()), Data: []byte("x")}
+			m := &nats.Msg{Subject: subject, Header: encodeFrame(frame(id, 0, "x"), noLinks), Data: []byte("x")}
 			calls = append(calls, must(b.req.start(m))(t))
 		}
 		for _, c := range calls {

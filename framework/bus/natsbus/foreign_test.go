@@ -70,7 +70,7 @@ func TestForgedSequenceIsIgnored(t *testing.T) {
 	got := make(chan *bus.Entry, 20)
 	stop := must(b.Follow(t.Context(), id, func(e *bus.Entry) { got <- e }))(t)
 	defer stop()
-	h := encodeFrame(frame(id, 0, "0"), firstLinks())
+	h := encodeFrame(frame(id, 0, "0"), noLinks)
 	h[headerSequence] = []string{"999"}
 	seq := inject(t, b, id, &nats.Msg{Header: h, Data: []byte("0")})
 	if e := <-got; e == nil || e.Position.Minor != seq {
@@ -86,7 +86,7 @@ func TestCorruptAndNewerEntries(t *testing.T) {
 		bus.ErrUnsupported: func(m *nats.Msg) { m.Header[headerFrame] = []string{"2 frame"} },
 	} {
 		id := bus.StreamID{Session: "s", Stream: "of-" + string(want.Error()[0])}
-		m := &nats.Msg{Header: encodeFrame(frame(id, 0, "0"), firstLinks()), Data: []byte("0")}
+		m := &nats.Msg{Header: encodeFrame(frame(id, 0, "0"), noLinks), Data: []byte("0")}
 		change(m)
 		inject(t, b, id, m)
 		if _, err := b.Last(t.Context(), id); !errors.Is(err, want) {
@@ -94,7 +94,7 @@ func TestCorruptAndNewerEntries(t *testing.T) {
 		}
 	}
 	// A frame of another stream does not pass for one of this.
-	m := &nats.Msg{Header: encodeFrame(frame(testID(7), 0, "0"), firstLinks()), Data: []byte("0")}
+	m := &nats.Msg{Header: encodeFrame(frame(testID(7), 0, "0"), noLinks), Data: []byte("0")}
 	inject(t, b, testID(1), m)
 	if _, err := b.Last(t.Context(), testID(1)); !errors.Is(err, bus.ErrCorrupt) {
 		t.Errorf("last of a log with another's frame: %v, want %v", err, bus.ErrCorrupt)

@@ -33,11 +33,19 @@ type point struct {
 	entry  *bus.Entry // nil until it is fetched
 }
 
-func newLinkReader(last *bus.Entry, from bus.Cursor, fetch func([]uint64) ([]*bus.Entry, error)) *linkReader {
-	return &linkReader{
-		from: from, fetch: fetch,
-		points: []point{{number: last.Links[0], seq: last.Position.Minor, entry: last}},
+// newLinkReader returns a reader that knows where to begin.
+func newLinkReader(
+	last *bus.Entry, from bus.Cursor, fetch func([]uint64) ([]*bus.Entry, error),
+) (*linkReader, error) {
+	number, err := linkNumber(last.Links)
+	if err != nil {
+		return nil, err
 	}
+	r := &linkReader{
+		from: from, fetch: fetch, points: []point{{number: number, seq: last.Position.Minor, entry: last}},
+	}
+
+	return r, r.locate()
 }
 
 // locate finds the frame to begin with: the newest that begins before the reader's place, or the first of the log.
@@ -54,7 +62,10 @@ func (r *linkReader) locate() error {
 	// Frames below low, older included, are known to be seen or gone; the oldest point is known not to be.
 	var older *point
 	for low := uint64(0); r.points[0].number > low; {
-		known := expand(r.points[0], low)
+		known, err := expand(r.points[0], low)
+		if err != nil {
+			return err
+		}
 		at, err := r.newestSeen(known)
 		if err != nil {
 			return err
@@ -131,7 +142,9 @@ func (r *linkReader) next() (*bus.Entry, error) {
 
 			return p.entry, nil
 		}
-		r.grow()
+		if err := r.grow(); err != nil {
+			return nil, err
+		}
 		ahead := r.points[:min(r.window(), len(r.points))]
 		if err := r.load(ahead); err != nil {
 			return nil, err
@@ -145,30 +158,40 @@ func (r *linkReader) next() (*bus.Entry, error) {
 }
 
 // grow adds the frames in the gaps between the nearest points, as far as those at their ends are fetched.
-func (r *linkReader) grow() {
+func (r *linkReader) grow() error {
 	due := r.begin
 	for i := 0; i < min(r.window(), len(r.points)); {
 		p := r.points[i]
 		if p.number > due && p.entry != nil {
-			r.points = slices.Insert(r.points, i, expand(p, due)...)
+			linked, err := expand(p, due)
+			if err != nil {
+				return err
+			}
+			r.points = slices.Insert(r.points, i, linked...)
 			p = r.points[i]
 		}
 		due = p.number + 1
 		i++
 	}
+
+	return nil
 }
 
 // expand returns the frames from number low on that a fetched one links to.
-func expand(p point, low uint64) []point {
-	numbers := appendLinked(make([]uint64, 0, len(p.entry.Links)), p.number)
+func expand(p point, low uint64) ([]point, error) {
+	links, ok := decodeLinks(p.entry.Links.Text)
+	if !ok {
+		return nil, fmt.Errorf("entry %d: %w", p.seq, corrupt(headerLinks))
+	}
+	numbers := appendLinked(make([]uint64, 0, len(links)), p.number)
 	points := make([]point, 0, len(numbers))
-	for i, seq := range p.entry.Links[1:] {
+	for i, seq := range links[1:] {
 		if numbers[i] >= low {
 			points = append(points, point{number: numbers[i], seq: seq})
 		}
 	}
 
-	return points
+	return points, nil
 }
 
 // load fetches the points that aren't. One that is gone stays nil.
@@ -195,8 +218,8 @@ func (r *linkReader) load(points []point) error {
 		if p.entry == nil {
 			continue
 		}
-		if p.entry.Links[0] != p.number {
-			return fmt.Errorf("entry %d is frame %d of its log, not %d: %w", p.seq, p.entry.Links[0], p.number, bus.ErrCorrupt)
+		if n, err := linkNumber(p.entry.Links); err != nil || n != p.number {
+			return fmt.Errorf("entry %d is frame %d of its log, not %d: %w", p.seq, n, p.number, bus.ErrCorrupt)
 		}
 		r.largest = max(r.largest, len(p.entry.Body))
 	}

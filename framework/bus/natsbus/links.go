@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/woodwork-go/woodwork/framework/bus"
 	"github.com/woodwork-go/woodwork/framework/bus/internal/wire"
 )
 
@@ -25,6 +26,9 @@ const (
 // firstLinks returns the links of the first frame of a log.
 func firstLinks() []uint64 { return []uint64{0} }
 
+// noLinks are those of the first frame of a log as they are written.
+const noLinks = "0"
+
 // nextLinks returns the links of the frame that follows the frame with these links and this sequence. Counting works
 // as in a hexadecimal number: a level that is full leaves only its first frame, to the level above.
 func nextLinks(links []uint64, seq uint64) []uint64 {
@@ -39,6 +43,39 @@ func nextLinks(links []uint64, seq uint64) []uint64 {
 	next = append(next, links[1:keep]...)
 
 	return append(next, seq)
+}
+
+// linksBehind is nextLinks on links as they are written. Most often that is what is written already and one step more.
+func linksBehind(links bus.Links, seq uint64) (bus.Links, error) {
+	number, rest, some := strings.Cut(links.Text, ":")
+	f, ok := parseUint(number, linkBase)
+	if ok && some && f%radix != 0 && links.Last > 0 && links.Last < seq {
+		var room [256]byte
+		buf := strconv.AppendUint(room[:0], f+1, linkBase)
+		buf = append(buf, ':')
+		buf = append(buf, rest...)
+		buf = append(buf, ',')
+		buf = strconv.AppendUint(buf, seq-links.Last, linkBase)
+
+		return bus.Links{Text: string(buf), Last: seq}, nil
+	}
+	all, ok := decodeLinks(links.Text)
+	if !ok || len(all) > 1 && all[len(all)-1] >= seq {
+		return bus.Links{}, corrupt(headerLinks)
+	}
+
+	return bus.Links{Text: encodeLinks(nextLinks(all, seq)), Last: seq}, nil
+}
+
+// linkNumber returns the number of the frame that carries links.
+func linkNumber(links bus.Links) (uint64, error) {
+	number, _, _ := strings.Cut(links.Text, ":")
+	f, ok := parseUint(number, linkBase)
+	if !ok {
+		return 0, corrupt(headerLinks)
+	}
+
+	return f, nil
 }
 
 // linkCount returns how many links frame f carries.

@@ -1,6 +1,7 @@
 package natsbus
 
 import (
+	"errors"
 	"math/bits"
 	"slices"
 	"testing"
@@ -14,7 +15,7 @@ import (
 // TestNextLinks compares the links of a growing log with their definition.
 func TestNextLinks(t *testing.T) {
 	t.Parallel()
-	links := firstLinks()
+	links, written := firstLinks(), bus.Links{Text: noLinks}
 	for f := range uint64(5000) {
 		want := []uint64{f}
 		for _, number := range definedLinks(f) {
@@ -26,7 +27,32 @@ func TestNextLinks(t *testing.T) {
 		if got := appendLinked(nil, f); !slices.Equal(got, definedLinks(f)) || len(got) != linkCount(f) {
 			t.Fatalf("frame %d links to %v, want %v; count %d", f, got, definedLinks(f), linkCount(f))
 		}
+		if text := encodeLinks(links); written.Text != text {
+			t.Fatalf("links of frame %d are written as %s, want %s", f, written.Text, text)
+		}
+		if number, err := linkNumber(written); number != f || err != nil {
+			t.Fatalf("links of frame %d say that they are of %d, %v", f, number, err)
+		}
+		if f%7 == 0 {
+			written.Last = 0 // a writer that has just read them
+		}
 		links = nextLinks(links, sequenceOf(f))
+		var err error
+		if written, err = linksBehind(written, sequenceOf(f)); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestLinksBehindNothing refuses what no frame can have, instead of writing more of it.
+func TestLinksBehindNothing(t *testing.T) {
+	t.Parallel()
+	for _, links := range []bus.Links{
+		{}, {Text: "x"}, {Text: "1"}, {Text: "1:"}, {Text: "1:5,1"}, {Text: "1:2s", Last: 100}, {Text: "01:5"}, {Text: "0:1"},
+	} {
+		if next, err := linksBehind(links, 100); !errors.Is(err, bus.ErrCorrupt) {
+			t.Errorf("behind %+v: %+v, %v", links, next, err)
+		}
 	}
 }
 
@@ -139,7 +165,7 @@ func newLinkLog(n, attemptEvery int) *linkLog {
 				index /= 2 // some of what was written is superseded
 			}
 		}
-		e := &bus.Entry{Links: links, Position: bus.Position{Minor: sequenceOf(uint64(i))}}
+		e := &bus.Entry{Links: bus.Links{Text: encodeLinks(links)}, Position: bus.Position{Minor: sequenceOf(uint64(i))}}
 		e.Attempt, e.First, e.Lengths = attempt, index, []int{1, 1}
 		index += 2
 		l.entries = append(l.entries, e)
@@ -157,12 +183,21 @@ func (l *linkLog) fetch(seqs []uint64) ([]*bus.Entry, error) {
 		at, _ := slices.BinarySearchFunc(l.entries, seq, func(e *bus.Entry, seq uint64) int {
 			return int(e.Position.Minor) - int(seq)
 		})
-		if e := l.entries[at]; e.Links[0] >= l.expired {
+		if e := l.entries[at]; numberOf(e) >= l.expired {
 			got[i] = e
 		}
 	}
 
 	return got, nil
+}
+
+func numberOf(e *bus.Entry) uint64 {
+	n, err := linkNumber(e.Links)
+	if err != nil {
+		panic(err)
+	}
+
+	return n
 }
 
 // first returns the number of the frame that a read from a place has to begin with.
@@ -187,8 +222,8 @@ func TestLinkReader(t *testing.T) {
 		if rapid.Bool().Draw(t, "from the beginning") {
 			from = bus.Cursor{}
 		}
-		r := newLinkReader(l.entries[n-1], from, l.fetch)
-		if err := r.locate(); err != nil {
+		r, err := newLinkReader(l.entries[n-1], from, l.fetch)
+		if err != nil {
 			t.Fatal(err)
 		}
 		want := l.first(from)
@@ -198,8 +233,8 @@ func TestLinkReader(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if e.Links[0] != want {
-				t.Fatalf("read from %v: frame %d, want %d", from, e.Links[0], want)
+			if n := numberOf(e); n != want {
+				t.Fatalf("read from %v: frame %d, want %d", from, n, want)
 			}
 			want++
 			held = max(held, heldBy(r))
@@ -240,8 +275,8 @@ func TestLinkReaderIsQuick(t *testing.T) {
 		if c.from > 0 {
 			from = bus.Cursor{Attempt: 1, Index: uint64(2 * c.from)}
 		}
-		r := newLinkReader(l.entries[c.frames-1], from, l.fetch)
-		if err := r.locate(); err != nil {
+		r, err := newLinkReader(l.entries[c.frames-1], from, l.fetch)
+		if err != nil {
 			t.Fatal(err)
 		}
 		for len(r.points) > 0 {
@@ -262,8 +297,7 @@ func TestLinkReaderOfExpiredLog(t *testing.T) {
 	l := newLinkLog(1000, 0)
 	l.expired = 500
 	for from, want := range map[uint64]bool{0: false, 1: false, 999: false, 1000: true, 1001: true, 1500: true, 2000: true} {
-		r := newLinkReader(l.entries[999], bus.Cursor{Attempt: min(uint32(from), 1), Index: from}, l.fetch)
-		err := r.locate()
+		r, err := newLinkReader(l.entries[999], bus.Cursor{Attempt: min(uint32(from), 1), Index: from}, l.fetch)
 		n := 0
 		for err == nil && len(r.points) > 0 {
 			if _, err = r.next(); err == nil {

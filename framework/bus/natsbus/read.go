@@ -21,8 +21,8 @@ func (b *Bus) Read(ctx context.Context, last *bus.Entry, from bus.Cursor) iter.S
 
 			return
 		}
-		r := newLinkReader(last, from, func(seqs []uint64) ([]*bus.Entry, error) { return b.fetch(ctx, last.ID, seqs) })
-		err := r.locate()
+		fetch := func(seqs []uint64) ([]*bus.Entry, error) { return b.fetch(ctx, last.ID, seqs) }
+		r, err := newLinkReader(last, from, fetch)
 		for err == nil && len(r.points) > 0 {
 			var e *bus.Entry
 			if e, err = r.next(); err == nil && !yield(e, nil) {
@@ -40,7 +40,7 @@ func (b *Bus) readable(last *bus.Entry) error {
 	if b.isClosing() {
 		return b.closedError()
 	}
-	if len(last.Links) == 0 {
+	if last.Links.Text == "" {
 		return fmt.Errorf("the last entry is not of this bus: %w", bus.ErrInvalid)
 	}
 

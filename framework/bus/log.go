@@ -33,6 +33,14 @@ type Entry struct {
 	Links Links
 }
 
+// Starter is a [Log] that can begin an append without waiting for its outcome, so that it needs no goroutine of its own.
+type Starter interface {
+	// Start begins to append f as [Log].Append does, and does not block. done is called once, with what Append would have
+	// returned; possibly before Start returns, from any goroutine, which it must not block. An error says that nothing was
+	// begun; done is not called then. Until done is called, f must not be changed.
+	Start(f *Frame, after *Entry, done func(*Entry, error)) error
+}
+
 // Links say where earlier entries of a log are, as the adapter that stored them writes it.
 type Links struct {
 	// Text is the adapter's own.

@@ -27,6 +27,17 @@ func (w *Writer) append(ctx context.Context, f *bus.Frame) error {
 	return nil
 }
 
+// again stores a frame of the writer after a first try that failed. A slot is held.
+func (w *Writer) again(ctx context.Context, f *bus.Frame, failed error) error {
+	e, err := w.store.again(ctx, f, w.tail, w.settle, failed)
+	if err != nil {
+		return err
+	}
+	w.tail = e
+
+	return nil
+}
+
 // errGaveUp is the cause of a context that ended because a frame took too long.
 var errGaveUp = errors.New("gave up")
 
@@ -51,10 +62,18 @@ func (s *Store) append(ctx context.Context, f *bus.Frame, after *bus.Entry, wher
 	if err == nil {
 		return e, nil
 	}
+
+	return s.again(ctx, f, after, where, err)
+}
+
+// again is append after a first try that failed.
+func (s *Store) again(
+	ctx context.Context, f *bus.Frame, after *bus.Entry, where settle, failed error,
+) (*bus.Entry, error) {
 	ctx, cancel := s.limit(ctx)
 	defer cancel()
 
-	return s.insist(ctx, f, after, where, err)
+	return s.insist(ctx, f, after, where, failed)
 }
 
 // insist goes on after a first try that failed.
@@ -122,7 +141,7 @@ func (s *Store) yield(ctx context.Context, wait time.Duration, reason error) err
 	}
 	s.release()
 	err := s.pause(ctx, wait)
-	s.slots <- struct{}{} // every holder gives its slot back in bounded time
+	s.reacquire()
 	if err != nil {
 		return s.gaveUp(ctx, fmt.Errorf("%w: %w", err, reason))
 	}

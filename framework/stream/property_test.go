@@ -26,6 +26,7 @@ import (
 type scenario struct {
 	Faults   bustest.FaultConfig
 	Stale    float64 // how often a read of the last entry is answered from the past
+	Started  bool    // appends can be begun without waiting
 	Attempts []attempt
 	Readers  []joiner
 	Config   stream.Config
@@ -76,7 +77,7 @@ func drawScenario(t *rapid.T, unit time.Duration) scenario {
 			Duplicate: chance("duplicate", 0.3), Reorder: chance("reorder", 0.3), Delay: chance("delay", 0.3),
 			Missed: chance("missed", 0.1), MaxDelay: 5 * unit,
 		},
-		Stale: chance("stale", 0.2),
+		Stale: chance("stale", 0.2), Started: rapid.Bool().Draw(t, "started"),
 		Attempts: rapid.SliceOfN(rapid.Custom(func(t *rapid.T) attempt {
 			return attempt{
 				Policy: rapid.SampledFrom([]stream.Policy{stream.Restart, stream.Resume}).Draw(t, "policy"),
@@ -135,9 +136,16 @@ func (sc *scenario) run(ctx context.Context, open func() (bus.Bus, error), id bu
 	info := b.Info()
 	info.MaxBody = sc.MaxBody
 	faulty := bustest.Faulty(b, sc.Faults)
-	log := &staleBus{
+	stale := &staleBus{
 		Log: faulty, often: sc.Stale, rnd: rand.New(rand.NewPCG(sc.Faults.Seed, 3)),
 		seen: make(map[bus.StreamID][]*bus.Entry),
+	}
+	log := bus.Log(stale)
+	if sc.Started {
+		log = struct {
+			*staleBus
+			bus.Starter
+		}{stale, faulty}
 	}
 	s := stream.NewStore(log, info, sc.Config)
 	p := &play{scenario: sc, store: s, id: id, history: history.New()}

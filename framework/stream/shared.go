@@ -156,7 +156,7 @@ func (s *Store) lockShared(ctx context.Context, id bus.StreamID) (unlock func(),
 	default:
 	}
 	s.release()
-	defer func() { s.slots <- struct{}{} }() // who holds a slot never waits for a log, so there will be one
+	defer s.reacquire() // who holds a slot never waits for a log, so there will be one
 	select {
 	case l.held <- struct{}{}:
 		return unlock, nil

@@ -102,16 +102,17 @@ func bound(field *int, value int) {
 // Store opens the writers and readers of the streams of one bus. All methods may be called concurrently.
 type Store struct {
 	log     bus.Log
+	starter bus.Starter // nil if the bus has none
 	signals bus.Signals // nil if the bus has none
 	cfg     Config
 	maxBody int
-	slots   chan struct{} // one element for each append in flight
+	slots   slots // one for each append in flight
 	closing chan struct{}
 	held    atomic.Int64 // bytes that all writers hold
 
 	mu        sync.Mutex
 	closed    bool
-	running   sync.WaitGroup // flushing writers and the watch over readers
+	running   sync.WaitGroup // what flushes, and the watch over readers
 	readers   map[*Reader]struct{}
 	watching  bool
 	shared    map[bus.StreamID]*sharedLock
@@ -125,13 +126,15 @@ func NewStore(log bus.Log, info bus.Info, cfg Config) *Store {
 	cfg = cfg.withDefaults(info.MaxBody)
 	cfg.Tracer = cfg.Tracer.On(info.Kind)
 	signals, _ := log.(bus.Signals)
+	starter, _ := log.(bus.Starter)
 
 	return &Store{
 		log:     log,
+		starter: starter,
 		signals: signals,
 		cfg:     cfg,
 		maxBody: info.MaxBody,
-		slots:   make(chan struct{}, cfg.InFlight),
+		slots:   slots{free: cfg.InFlight},
 		closing: make(chan struct{}),
 		readers: make(map[*Reader]struct{}),
 		shared:  make(map[bus.StreamID]*sharedLock),
@@ -163,25 +166,17 @@ func (s *Store) spawn(f func()) error {
 	return nil
 }
 
-// acquire takes one of the store's slots for an append in flight.
-func (s *Store) acquire(ctx context.Context) error {
-	select {
-	case s.slots <- struct{}{}:
-		return nil
-	default:
-	}
-	select {
-	case s.slots <- struct{}{}:
-		return nil
-	case <-s.closing:
+// hold makes Close wait until running is done, unless the store is closed.
+func (s *Store) hold() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
 		return ErrClosed
-	case <-ctx.Done():
-		return context.Cause(ctx)
 	}
-}
+	s.running.Add(1)
 
-// release gives a slot back.
-func (s *Store) release() { <-s.slots }
+	return nil
+}
 
 // last reads the last entry of a log and rides over passing failures.
 func (s *Store) last(ctx context.Context, id bus.StreamID) (*bus.Entry, error) {

@@ -63,7 +63,7 @@ type Writer struct {
 	span    *telemetry.Span
 	before  map[string]string // trace context of the attempt before
 
-	// These belong to the goroutine that flushes; there is at most one.
+	// These belong to whoever flushes: at most one goroutine at a time, or whoever has the lock while nobody does.
 	tail     *bus.Entry // last entry of the log as this writer knows it
 	begun    bool       // an append of this attempt was stored
 	timeline *glance    // the end of the timeline where the stream is announced; nil where it is not
@@ -77,7 +77,7 @@ type Writer struct {
 	ended    bool // the final frame is stored
 	shown    bool // a chunk of this attempt is stored
 	flushing bool
-	cancel   context.CancelFunc // ends the appends of the last flush; nil before the first
+	cancel   context.CancelFunc // ends what the last goroutine that flushed waits for; nil before the first
 	err      error              // why nothing more can be stored
 	changed  chan struct{}      // closed when something above changes; nil while nobody waits
 }

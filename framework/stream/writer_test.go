@@ -43,11 +43,36 @@ func (b *slowBus) Append(ctx context.Context, f *bus.Frame, after *bus.Entry) (*
 	return b.Bus.Append(ctx, f, after)
 }
 
+// startingBus is one whose appends can be begun without waiting.
+type startingBus struct{ *slowBus }
+
+func (b startingBus) Start(f *bus.Frame, after *bus.Entry, done func(*bus.Entry, error)) error {
+	go func() { done(b.Append(context.Background(), f, after)) }()
+
+	return nil
+}
+
+// eachWay runs a test, in a bubble, on a bus whose appends are waited for, and on one whose appends are begun.
+func eachWay(t *testing.T, test func(t *testing.T, b *slowBus, log bus.Bus)) {
+	t.Helper()
+	for name, wrap := range map[string]func(b *slowBus) bus.Bus{
+		"waited for": func(b *slowBus) bus.Bus { return b },
+		"begun":      func(b *slowBus) bus.Bus { return startingBus{b} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				b := &slowBus{Bus: membus.New(membus.Config{})}
+				test(t, b, wrap(b))
+			})
+		})
+	}
+}
+
 func TestChunksThatArriveDuringAnAppendGoTogether(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		b := &slowBus{Bus: membus.New(membus.Config{})}
-		s := stream.NewStore(b, b.Info(), stream.Config{FrameBytes: 10, WindowChunks: 20})
+	eachWay(t, func(t *testing.T, b *slowBus, log bus.Bus) {
+		s := stream.NewStore(log, b.Info(), stream.Config{FrameBytes: 10, WindowChunks: 20})
 		defer s.Close()
 		w := open(t, s, writing)
 		if err := w.Send(t.Context(), []byte("a")); err != nil {
@@ -64,9 +89,8 @@ func TestChunksThatArriveDuringAnAppendGoTogether(t *testing.T) {
 
 func TestFramesHoldABoundedNumberOfChunks(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		b := &slowBus{Bus: membus.New(membus.Config{})}
-		s := stream.NewStore(b, b.Info(), stream.Config{WindowChunks: 5000})
+	eachWay(t, func(t *testing.T, b *slowBus, log bus.Bus) {
+		s := stream.NewStore(log, b.Info(), stream.Config{WindowChunks: 5000})
 		defer s.Close()
 		w := open(t, s, writing)
 		for range 3000 {
@@ -83,9 +107,8 @@ func TestFramesHoldABoundedNumberOfChunks(t *testing.T) {
 
 func TestSendWaitsWhileTheWindowIsFull(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		b := &slowBus{Bus: membus.New(membus.Config{})}
-		s := stream.NewStore(b, b.Info(), stream.Config{WindowChunks: 2, WindowBytes: 10})
+	eachWay(t, func(t *testing.T, _ *slowBus, log bus.Bus) {
+		s := stream.NewStore(log, log.Info(), stream.Config{WindowChunks: 2, WindowBytes: 10})
 		defer s.Close()
 		w := open(t, s, writing)
 		begin := time.Now()
@@ -103,9 +126,8 @@ func TestSendWaitsWhileTheWindowIsFull(t *testing.T) {
 
 func TestAppendsInFlightAreBounded(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		b := &slowBus{Bus: membus.New(membus.Config{})}
-		s := stream.NewStore(b, b.Info(), stream.Config{InFlight: 3})
+	eachWay(t, func(t *testing.T, b *slowBus, log bus.Bus) {
+		s := stream.NewStore(log, b.Info(), stream.Config{InFlight: 3})
 		defer s.Close()
 		var all sync.WaitGroup
 		for i := range 20 {

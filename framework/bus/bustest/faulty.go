@@ -71,7 +71,10 @@ type FaultyBus struct {
 	scripts map[Op][]failure
 }
 
-var _ bus.Bus = (*FaultyBus)(nil)
+var (
+	_ bus.Bus     = (*FaultyBus)(nil)
+	_ bus.Starter = (*FaultyBus)(nil)
+)
 
 type failure struct {
 	err    error
@@ -127,6 +130,20 @@ func (b *FaultyBus) Append(ctx context.Context, f *bus.Frame, after *bus.Entry) 
 	}
 
 	return store1(b, OpAppend, func() (*bus.Entry, error) { return b.Bus.Append(ctx, f, after) })
+}
+
+// Start implements [bus.Starter] on every bus: it is an Append that nobody waits for.
+func (b *FaultyBus) Start(f *bus.Frame, after *bus.Entry, done func(*bus.Entry, error)) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+
+	if b.closed {
+		return bus.ErrClosed
+	}
+
+	b.late.Go(func() { done(b.Append(context.Background(), f, after)) }) //nolint:forbidigo // it is nobody's any more
+
+	return nil
 }
 
 // Last implements [bus.Log].

@@ -14,6 +14,7 @@ func fenceCases() []promise {
 	return []promise{
 		{name: "fence/append behind anything but the last entry conflicts", run: staleConflicts},
 		{name: "fence/of two appends at once one wins", run: oneWins},
+		{name: "fence/what is begun is decided like what is waited for", run: begunIsDecided, faults: true},
 		{name: "fence/a later attempt ends the earlier one", run: takeOverFences, faults: true},
 		{name: "fence/many attempts leave a log in order", run: manyAttempts, faults: true},
 	}
@@ -72,6 +73,64 @@ func oneWins(t *testing.T, s *suite) {
 	}
 
 	wantLog(t, buses[0], id, 50)
+}
+
+// outcome is what became of an append that was begun.
+type outcome struct {
+	entry *bus.Entry
+	err   error
+}
+
+// begin begins an append and returns where its outcome comes.
+func begin(t *testing.T, b bus.Bus, f *bus.Frame, after *bus.Entry) <-chan outcome {
+	t.Helper()
+
+	starter, ok := b.(bus.Starter)
+	if !ok {
+		starter = Faulty(b, FaultConfig{}) // on which every append can be begun
+	}
+
+	got := make(chan outcome, 2)
+	if err := starter.Start(f, after, func(e *bus.Entry, err error) { got <- outcome{e, err} }); err != nil {
+		t.Fatalf("begin to append: %v", err)
+	}
+
+	return got
+}
+
+func begunIsDecided(t *testing.T, s *suite) {
+	b := s.open(t)
+	w := newWriter(b, newStream(), 1)
+	w.send(t, "a")
+
+	for i := range 20 {
+		f := w.frame(strconv.Itoa(i))
+		got := receive(t, "outcome", begin(t, b, f, w.last))
+
+		if got.err != nil { // it may have been stored or not: what is repeated finds out
+			if !errors.Is(got.err, bus.ErrUnknown) && !errors.Is(got.err, bus.ErrBusy) {
+				t.Fatalf("append: %v", got.err)
+			}
+
+			got.entry = must[*bus.Entry](t)(store(t.Context(), b, f, w.last))
+		}
+
+		if !got.entry.Same(f) {
+			t.Errorf("the entry is %+v, want that of %+v", got.entry, f)
+		}
+
+		before := w.last
+		w.stored(got.entry)
+
+		stale := w.frame("stale")
+		stale.Writer = "another"
+
+		if got := receive(t, "outcome", begin(t, b, stale, before)); got.err == nil || errors.Is(got.err, bus.ErrClosed) {
+			t.Errorf("append behind an earlier entry: %+v, %v", got.entry, got.err)
+		}
+	}
+
+	wantLog(t, b, w.id, 21)
 }
 
 func takeOverFences(t *testing.T, s *suite) {

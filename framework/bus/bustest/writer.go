@@ -83,10 +83,13 @@ func (w *writer) put(ctx context.Context, f *bus.Frame) error {
 		return err
 	}
 
-	w.last, w.next, w.begun = e, e.End().Index, true
+	w.stored(e)
 
 	return nil
 }
+
+// stored makes an entry the last one.
+func (w *writer) stored(e *bus.Entry) { w.last, w.next, w.begun = e, e.End().Index, true }
 
 // send stores a frame with these chunks, or fails the test.
 func (w *writer) send(t *testing.T, chunks ...string) *bus.Entry {

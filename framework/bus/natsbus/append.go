@@ -11,34 +11,68 @@ import (
 	"github.com/woodwork-go/woodwork/framework/bus/internal/wire"
 )
 
+var _ bus.Starter = (*Bus)(nil)
+
 // Append stores a frame; see [bus.Log]. One try waits for at most [Config].AppendTimeout. The returned entry shares
 // the frame's memory. A permission that the server denies is an error that names the subject.
 func (b *Bus) Append(ctx context.Context, f *bus.Frame, after *bus.Entry) (*bus.Entry, error) {
+	m, links, err := b.encode(f, after)
+	if err != nil {
+		return nil, err
+	}
+
+	return b.appended(f, links)(b.req.do(ctx, m, b.cfg.AppendTimeout))
+}
+
+// Start begins to store a frame; see [bus.Starter]. Otherwise it is Append.
+func (b *Bus) Start(f *bus.Frame, after *bus.Entry, done func(*bus.Entry, error)) error {
+	m, links, err := b.encode(f, after)
+	if err != nil {
+		return err
+	}
+	outcome := b.appended(f, links)
+
+	return b.req.begin(m, b.cfg.AppendTimeout, func(ack *nats.Msg, err error) { done(outcome(ack, err)) })
+}
+
+// encode returns the message that stores a frame, and the frame's links.
+func (b *Bus) encode(f *bus.Frame, after *bus.Entry) (*nats.Msg, bus.Links, error) {
 	subject, err := b.ns.Log(f.ID.Session, f.ID.Stream)
 	if err != nil {
-		return nil, fmt.Errorf("append frame: %w: %w", bus.ErrInvalid, err)
+		return nil, bus.Links{}, fmt.Errorf("append frame: %w: %w", bus.ErrInvalid, err)
 	}
 	if err := wire.CheckFrame(f); err != nil {
-		return nil, fmt.Errorf("append frame of %s: %w", f.ID, err)
+		return nil, bus.Links{}, fmt.Errorf("append frame of %s: %w", f.ID, err)
 	}
 	if len(f.Body) > b.info.MaxBody {
-		return nil, fmt.Errorf("append frame of %s: body of %d bytes: %w", f.ID, len(f.Body), bus.ErrTooLarge)
+		return nil, bus.Links{}, fmt.Errorf("append frame of %s: body of %d bytes: %w", f.ID, len(f.Body), bus.ErrTooLarge)
 	}
 	links, last, err := behind(f, after)
 	if err != nil {
-		return nil, fmt.Errorf("append frame of %s: %w", f.ID, err)
+		return nil, links, fmt.Errorf("append frame of %s: %w", f.ID, err)
 	}
 	m := &nats.Msg{Subject: subject, Header: encodeFrame(f, links.Text), Data: f.Body}
 	if n := headerSize(m.Header); n > maxHeader {
-		return nil, fmt.Errorf("append frame of %s: headers of %d bytes: %w", f.ID, n, bus.ErrTooLarge)
+		return nil, links, fmt.Errorf("append frame of %s: headers of %d bytes: %w", f.ID, n, bus.ErrTooLarge)
 	}
 	expectLast(m, last)
-	seq, err := b.publish(ctx, m)
-	if err != nil {
-		return nil, fmt.Errorf("append frame of %s: %w", f.ID, err)
-	}
 
-	return &bus.Entry{Frame: *f, Position: bus.Position{Minor: seq}, Links: links}, nil
+	return m, links, nil
+}
+
+// appended makes an entry of the acknowledgement of a frame.
+func (b *Bus) appended(f *bus.Frame, links bus.Links) func(ack *nats.Msg, err error) (*bus.Entry, error) {
+	return func(ack *nats.Msg, err error) (*bus.Entry, error) {
+		var seq uint64
+		if err == nil {
+			seq, err = parseAck(ack)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("append frame of %s: %w", f.ID, err)
+		}
+
+		return &bus.Entry{Frame: *f, Position: bus.Position{Minor: seq}, Links: links}, nil
+	}
 }
 
 // behind returns the links of the frame that follows after, and the sequence that its append must expect.

@@ -63,12 +63,12 @@ func crowd(b *testing.B, nb *Bus, n, from int) {
 		id := bus.StreamID{Session: "other-" + strconv.Itoa((from+i)%*catchUpStreams), Stream: "out"}
 		subject := must(nb.ns.Log(id.Session, id.Stream))(b)
 		h := encodeFrame(frame(id, 0, "hello token"), noLinks)
-		calls = append(calls, must(nb.req.start(&nats.Msg{Subject: subject, Header: h, Data: []byte("hello token")}))(b))
+		calls = append(calls, must(nb.req.start(&nats.Msg{Subject: subject, Header: h, Data: []byte("hello token")}, time.Minute))(b))
 		if len(calls) < 1000 && i < n-1 {
 			continue
 		}
 		for _, c := range calls {
-			must(parseAck(must(nb.req.wait(b.Context(), c, time.Minute))(b)))(b)
+			must(parseAck(must(nb.req.wait(b.Context(), c))(b)))(b)
 		}
 		calls = calls[:0]
 	}

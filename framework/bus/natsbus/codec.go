@@ -138,7 +138,8 @@ func encodeFrame(f *bus.Frame, links string) nats.Header {
 func checksum[T string | []byte](known T, h nats.Header, body []byte) uint32 {
 	buf, _ := covered.Get().(*[]byte)
 	defer covered.Put(buf)
-	text := append((*buf)[:0], known...)
+	text := (*buf)[:0]
+	text = append(text, known...)
 	text = append(text, 0)
 	for _, key := range [...]string{
 		headerLengths, headerOffset, headerMore, headerBegin, headerState, headerReason, headerMeta, headerLinks,

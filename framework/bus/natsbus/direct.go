@@ -30,7 +30,7 @@ func (b *Bus) fetch(ctx context.Context, id bus.StreamID, seqs []uint64) ([]*bus
 	subject := b.apiPrefix + "DIRECT.GET." + jsStream
 	calls := make([]*call, len(seqs))
 	for i, seq := range seqs {
-		c, err := b.req.start(&nats.Msg{Subject: subject, Data: seqRequest(seq)})
+		c, err := b.req.start(&nats.Msg{Subject: subject, Data: seqRequest(seq)}, apiTimeout)
 		if err != nil && !errors.Is(err, bus.ErrUnknown) {
 			b.abandon(calls[:i])
 
@@ -63,7 +63,7 @@ func (b *Bus) abandon(calls []*call) {
 // fetched waits for a direct get, or asks the leader where that gave nothing. c is nil when it could not be sent.
 func (b *Bus) fetched(ctx context.Context, id bus.StreamID, jsStream string, seq uint64, c *call) (*bus.Entry, error) {
 	if c != nil {
-		answer, err := b.req.wait(ctx, c, apiTimeout)
+		answer, err := b.req.wait(ctx, c)
 		if err == nil && value(answer.Header, headerStatus) == "" {
 			return b.decode(id, seq, answer.Header, answer.Data)
 		}

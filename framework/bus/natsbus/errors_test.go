@@ -135,12 +135,12 @@ func TestBrokenConnectionEndsCalls(t *testing.T) {
 	t.Parallel()
 	b := single(t)
 	silent := must(b.nc.SubscribeSync("nobody.answers"))(t)
-	c := must(b.req.start(&nats.Msg{Subject: "nobody.answers"}))(t)
+	c := must(b.req.start(&nats.Msg{Subject: "nobody.answers"}, patience))(t)
 	must(silent.NextMsg(patience))(t)
 	if err := b.nc.ForceReconnect(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := b.req.wait(t.Context(), c, patience); !errors.Is(err, bus.ErrUnknown) {
+	if _, err := b.req.wait(t.Context(), c); !errors.Is(err, bus.ErrUnknown) {
 		t.Errorf("call over a broken connection: %v, want %v", err, bus.ErrUnknown)
 	}
 }

@@ -62,10 +62,10 @@ func crowdReaders(t *testing.T, b *Bus, n int) {
 			id := testID(k)
 			subject := must(b.ns.Log(id.Session, id.Stream))(t)
 			m := &nats.Msg{Subject: subject, Header: encodeFrame(frame(id, 0, "x"), noLinks), Data: []byte("x")}
-			calls = append(calls, must(b.req.start(m))(t))
+			calls = append(calls, must(b.req.start(m, patience))(t))
 		}
 		for _, c := range calls {
-			must(b.req.wait(t.Context(), c, patience))(t)
+			must(b.req.wait(t.Context(), c))(t)
 		}
 	}
 }

@@ -45,7 +45,11 @@ func newLinkReader(
 		from: from, fetch: fetch, points: []point{{number: number, seq: last.Position.Minor, entry: last}},
 	}
 
-	return r, r.locate()
+	if err := r.locate(); err != nil {
+		return nil, err
+	}
+
+	return r, nil
 }
 
 // locate finds the frame to begin with: the newest that begins before the reader's place, or the first of the log.

@@ -21,7 +21,7 @@ func TestAppendLastRead(t *testing.T) {
 	last := fill(t, b, id, n)
 	fill(t, b, testID(2), 5)
 	got := must(b.Last(t.Context(), id))(t)
-	if diff := cmp.Diff(last, got, cmpopts.EquateEmpty()); diff != "" {
+	if diff := cmp.Diff(last, got, cmpopts.EquateEmpty(), cmpopts.IgnoreFields(bus.Links{}, "Last")); diff != "" {
 		t.Errorf("last differs from what was appended:\n%s", diff)
 	}
 	for _, from := range []int{0, 1, 2, 15, 16, 17, 100, 255, 256, 257, 297, 298, 299, 300, 400} {
@@ -66,7 +66,7 @@ func TestFollow(t *testing.T) {
 			t.Fatalf("entry %d: %+v", i, e)
 		}
 		if i == 2 {
-			if diff := cmp.Diff(last, e, cmpopts.EquateEmpty()); diff != "" {
+			if diff := cmp.Diff(last, e, cmpopts.EquateEmpty(), cmpopts.IgnoreFields(bus.Links{}, "Last")); diff != "" {
 				t.Errorf("delivered entry differs:\n%s", diff)
 			}
 		}

@@ -87,11 +87,11 @@ func TestDeniedPublishSaysSo(t *testing.T) {
 	b := open(t, Config{URL: "nats://" + d.listener.Addr().String(), AppendTimeout: patience})
 	subject := must(b.ns.Log("s", "nobody"))(t)
 	silent := must(b.nc.SubscribeSync("silent." + subject))(t)
-	m := must(b.req.start(&nats.Msg{Subject: "silent." + subject}))(t)
+	m := must(b.req.start(&nats.Msg{Subject: "silent." + subject}, patience))(t)
 	must(silent.NextMsg(patience))(t)
 	d.deny(t, "silent."+subject)
 	begun := time.Now()
-	_, err := b.req.wait(t.Context(), m, patience)
+	_, err := b.req.wait(t.Context(), m)
 	if err == nil || !strings.Contains(err.Error(), "silent."+subject) || errors.Is(err, bus.ErrUnknown) {
 		t.Errorf("denied publish: %v", err)
 	}

@@ -1,10 +1,8 @@
 package natsbus
 
 import (
-	"hash/crc32"
 	"strconv"
 	"strings"
-	"sync"
 
 	"github.com/nats-io/nats.go"
 
@@ -32,7 +30,6 @@ const headerVersion = "Ww-Version"
 const (
 	protocolVersion = "1"
 	yes             = "1"
-	crcDigits       = 8
 )
 
 // fields is what every frame has, written with a space between two: the protocol version of all headers, session/stream,
@@ -55,7 +52,7 @@ func parseFields(s string) (f fields, ok bool) {
 	}
 	f.crc = s
 
-	return f, len(s) == crcDigits
+	return f, len(s) == wire.CRCDigits
 }
 
 // appendFields writes the fields up to the space before the CRC.
@@ -127,46 +124,29 @@ func encodeFrame(f *bus.Frame, links string) nats.Header {
 	setTrace(h, f.Trace)
 	var room [256]byte
 	known := appendFields(room[:0], f)
-	set(headerFrame, string(appendCRC(known, checksum(known, h, f.Body))))
+	set(headerFrame, string(wire.AppendCRC(known, checksum(known, h, f.Body))))
 
 	return h
 }
 
 // checksum covers the fields up to the space before it, the stream's name included, so that no entry passes for one of
-// another stream, every other header that decides what a frame is, and the body; each but the last ends with a zero byte.
-// The trace context may be rewritten on the way.
+// another stream, every other header that decides what a frame is, and the body. The trace context may be rewritten on
+// the way.
 func checksum[T string | []byte](known T, h nats.Header, body []byte) uint32 {
-	buf, _ := covered.Get().(*[]byte)
-	defer covered.Put(buf)
-	text := (*buf)[:0]
-	text = append(text, known...)
-	text = append(text, 0)
-	for _, key := range [...]string{
-		headerLengths, headerOffset, headerMore, headerBegin, headerState, headerReason, headerMeta, headerLinks,
-	} {
-		text = append(text, value(h, key)...)
-		text = append(text, 0)
-	}
-	*buf = text
-	table := crc32.MakeTable(crc32.Castagnoli)
+	return wire.Checksum(body, func(texts []byte) []byte {
+		texts = wire.Text(texts, known)
+		for _, key := range [...]string{
+			headerLengths, headerOffset, headerMore, headerBegin, headerState, headerReason, headerMeta, headerLinks,
+		} {
+			texts = wire.Text(texts, value(h, key))
+		}
 
-	return crc32.Update(crc32.Checksum(text, table), table, body)
-}
-
-// covered keeps buffers for what a checksum covers: in one piece the processor computes it as fast as it is copied.
-var covered = sync.Pool{New: func() any { return new([]byte) }} //nolint:gochecknoglobals // a cache
-
-func appendCRC(out []byte, crc uint32) []byte {
-	const digits = "0123456789abcdef"
-	for shift := 4 * (crcDigits - 1); shift >= 0; shift -= 4 {
-		out = append(out, digits[crc>>shift&15])
-	}
-
-	return out
+		return texts
+	})
 }
 
 func equalCRC(s string, crc uint32) bool {
 	n, err := strconv.ParseUint(s, 16, 32)
 
-	return err == nil && len(s) == crcDigits && n == uint64(crc)
+	return err == nil && len(s) == wire.CRCDigits && n == uint64(crc)
 }

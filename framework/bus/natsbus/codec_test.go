@@ -236,7 +236,7 @@ func FuzzDecodeEntry(f *testing.F) {
 		}
 		known := strings.Join([]string{protocolVersion, id.String(), attempt, first, writer, "text", ""}, " ")
 		crc := checksum(known, h, body) // else nothing would pass it
-		h[headerFrame] = []string{string(appendCRC([]byte(known), crc))}
+		h[headerFrame] = []string{string(wire.AppendCRC([]byte(known), crc))}
 		e, err := decodeEntry(id, 1, h, body)
 		if err != nil {
 			return

@@ -22,7 +22,7 @@ func decodeEntry(id bus.StreamID, seq uint64, h nats.Header, body []byte) (*bus.
 	case f.version != protocolVersion:
 		return nil, fmt.Errorf("frame of protocol version %.20q, this program reads %s: %w",
 			f.version, protocolVersion, bus.ErrUnsupported)
-	case !ok || !equalCRC(f.crc, checksum(known[:len(known)-crcDigits], h, body)):
+	case !ok || !equalCRC(f.crc, checksum(known[:len(known)-wire.CRCDigits], h, body)):
 		return nil, corrupt("checksum")
 	case !names(f.stream, id):
 		return nil, corrupt("stream name")

@@ -52,11 +52,6 @@ func (b *Bus) Work(
 	w.serveCtx, w.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
 	defer w.cancel(context.Canceled)
 
-	if !b.workers.Join(w) {
-		return fmt.Errorf("work on %.80q: %w", component, b.closedError())
-	}
-	defer b.workers.Leave(w)
-
 	if err := w.run(ctx); err != nil {
 		return fmt.Errorf("work on %.80q: %w", component, err)
 	}
@@ -83,6 +78,11 @@ func (w *worker) run(ctx context.Context) error {
 		return err
 	}
 	defer silence()
+
+	if !w.bus.workers.Join(w) {
+		return w.bus.closedError()
+	}
+	defer w.bus.workers.Leave(w)
 
 	renewing, stopRenewing := context.WithCancel(w.serveCtx)
 	defer stopRenewing()

@@ -21,18 +21,50 @@ const (
 	replyBlocked  = "blocked"
 )
 
+var _ bus.Starter = (*Bus)(nil)
+
 // Append stores a frame; see [bus.Log]. One try waits for at most [Config].AppendTimeout. A log whose order another
 // program broke is an error that wraps [bus.ErrCorrupt].
 func (b *Bus) Append(ctx context.Context, f *bus.Frame, after *bus.Entry) (*bus.Entry, error) {
-	e, err := b.append(ctx, f, after)
-	if err != nil {
-		return nil, fmt.Errorf("append frame of %.40q, %.40q: %w", f.ID.Session, f.ID.Stream, err)
+	if err := ctx.Err(); err != nil {
+		return nil, appendError(f.ID, err)
 	}
-
-	return e, nil
+	outcome := make(chan appended, 1)
+	if err := b.Start(f, after, func(e *bus.Entry, err error) { outcome <- appended{e, err} }); err != nil {
+		return nil, err
+	}
+	select {
+	case got := <-outcome:
+		return got.entry, got.err
+	case <-ctx.Done():
+		return nil, appendError(f.ID, fmt.Errorf("%w: %w", bus.ErrUnknown, ctx.Err()))
+	}
 }
 
-func (b *Bus) append(ctx context.Context, f *bus.Frame, after *bus.Entry) (*bus.Entry, error) {
+// appended is the outcome of an append.
+type appended struct {
+	entry *bus.Entry
+	err   error
+}
+
+func appendError(id bus.StreamID, err error) error {
+	return fmt.Errorf("append frame of %.40q, %.40q: %w", id.Session, id.Stream, err)
+}
+
+// Start begins to store a frame; see [bus.Starter]. Otherwise it is Append.
+func (b *Bus) Start(f *bus.Frame, after *bus.Entry, done func(*bus.Entry, error)) error {
+	w, err := b.appending(f, after, done)
+	if err == nil {
+		err = b.appender.add(w)
+	}
+	if err != nil {
+		return appendError(f.ID, err)
+	}
+
+	return nil
+}
+
+func (b *Bus) appending(f *bus.Frame, after *bus.Entry, done func(*bus.Entry, error)) (*appending, error) {
 	names, err := b.logNames(f.ID)
 	if err != nil {
 		return nil, err
@@ -49,26 +81,42 @@ func (b *Bus) append(ctx context.Context, f *bus.Frame, after *bus.Entry) (*bus.
 	if after != nil {
 		before = packBegin(after.Position, after.Writer)
 	}
-	try, cancel := context.WithTimeout(ctx, b.cfg.AppendTimeout)
-	defer cancel()
-	reply, err := b.run(try, b.appendScript, []string{names.log, names.head},
-		entryID(p), before, frame[:begin], b.cfg.MaxAge.Milliseconds(), names.live, frame)
-	if err != nil {
-		return nil, b.ended(ctx, err)
-	}
+
+	id, stored := f.ID, storedEntry(f, p) // whoever stops waiting may use the frame again
+
+	return &appending{
+		keys: []string{names.log, names.head},
+		args: []any{entryID(p), before, frame[:begin], b.cfg.MaxAge.Milliseconds(), names.live, frame},
+		size: len(frame),
+		done: func(reply any, err error) {
+			if err == nil {
+				err = b.verdict(reply, p, after, names.log)
+			}
+			if err != nil {
+				done(nil, appendError(id, err))
+
+				return
+			}
+			done(stored, nil)
+		},
+	}, nil
+}
+
+// verdict is what the script's reply to an append at p says.
+func (b *Bus) verdict(reply any, p bus.Position, after *bus.Entry, log string) error {
 	switch reply {
 	case replyOK:
-		return storedEntry(f, p), nil
+		return nil
 	case replyConflict:
-		return nil, bus.ErrConflict
+		return bus.ErrConflict
 	case replyBlocked:
 		if goesBack(p, after) {
-			return nil, fmt.Errorf("an entry %s behind %s: %w", entryID(p), entryID(after.Position), bus.ErrInvalid)
+			return fmt.Errorf("an entry %s behind %s: %w", entryID(p), entryID(after.Position), bus.ErrInvalid)
 		}
 
-		return nil, fmt.Errorf("key %s holds a foreign entry with an id after %s: %w", names.log, entryID(p), bus.ErrCorrupt)
+		return fmt.Errorf("key %s holds a foreign entry with an id after %s: %w", log, entryID(p), bus.ErrCorrupt)
 	default:
-		return nil, fmt.Errorf("%w: script %s returned %v", errReply, b.appendScript.name, reply)
+		return fmt.Errorf("%w: script %s returned %v", errReply, b.appendScript.name, reply)
 	}
 }
 
@@ -102,15 +150,6 @@ func checked(f *bus.Frame, after *bus.Entry) (bus.Position, error) {
 	}
 
 	return place(f, after)
-}
-
-// ended puts the caller's own end in place of that of one try.
-func (*Bus) ended(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return fmt.Errorf("%w: %w", err, ctx.Err())
-	}
-
-	return err
 }
 
 // storedEntry returns the entry of a frame. It shares nothing that the caller may use again.

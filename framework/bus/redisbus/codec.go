@@ -12,7 +12,6 @@ import (
 const (
 	protocolVersion = "1"
 	yes             = "1"
-	crcDigits       = 8
 	// maxFields bounds what an entry holds beside its body.
 	maxFields = 64 << 10
 	// packedExtra is room for an entry's id and the lengths of all texts of a frame.

@@ -1,11 +1,8 @@
 package redisbus
 
 import (
-	"hash/crc32"
-	"strconv"
-	"strings"
-
 	"github.com/woodwork-go/woodwork/framework/bus"
+	"github.com/woodwork-go/woodwork/framework/bus/internal/wire"
 )
 
 // fields is what an entry says of its frame, by the constants below. What would say nothing is "", and not stored. The
@@ -72,22 +69,14 @@ func (f *fields) set(name, value string) {
 // checksum covers everything that decides what a frame is, its place and the stream's name included, so that no entry
 // passes for another one. The trace context may be rewritten on the way.
 func (f *fields) checksum(id bus.StreamID, entry string, body []byte) string {
-	table := crc32.MakeTable(crc32.Castagnoli)
-	crc := ^uint32(0)
-	add := func(s string) {
-		for i := range len(s) {
-			crc = table[byte(crc)^s[i]] ^ crc>>8
+	crc := wire.Checksum(body, func(texts []byte) []byte {
+		texts = wire.Text(wire.Text(wire.Text(texts, id.Session), id.Stream), entry)
+		for _, value := range f[:fieldParent] {
+			texts = wire.Text(texts, value)
 		}
-		crc = table[byte(crc)] ^ crc>>8 // a zero byte ends each value
-	}
-	add(id.Session)
-	add(id.Stream)
-	add(entry)
-	for _, value := range f[:fieldParent] {
-		add(value)
-	}
-	sum := crc32.Update(^crc, table, body)
-	text := strconv.FormatUint(uint64(sum), 16)
 
-	return strings.Repeat("0", crcDigits-len(text)) + text
+		return texts
+	})
+
+	return string(wire.AppendCRC(nil, crc))
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -32,6 +33,7 @@ type hub struct {
 	end    context.CancelFunc
 	tasks  sync.WaitGroup
 	ending chan struct{}
+	breaks atomic.Uint64 // how often the connection broke
 
 	mu     sync.Mutex
 	conn   *redis.PubSub     // nil while broken
@@ -174,6 +176,7 @@ func (h *hub) broke(conn *redis.PubSub) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	_ = conn.Close() // it is broken
+	h.breaks.Add(1)
 	h.conn = nil
 	clear(h.asked)
 	for _, t := range h.topics {

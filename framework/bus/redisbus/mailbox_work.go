@@ -70,6 +70,8 @@ func (b *Bus) Work(
 
 	defer w.stopRenewing()
 
+	w.leases.begin(w)
+
 	if !b.workers.Join(w) {
 		return fmt.Errorf("work on %s: %w", component, bus.ErrClosed)
 	}
@@ -101,8 +103,6 @@ func (w *worker) run(ctx context.Context) error {
 	if err == nil {
 		defer stop()
 	}
-
-	w.leases.begin(w)
 
 	var ending sync.WaitGroup
 	ending.Go(func() { w.leases.renew(w.renewing) })

@@ -39,6 +39,7 @@ type Bus struct {
 	counts  wire.Counters
 
 	appendScript *script
+	appender     *appender
 	scripts      scripts // of mailboxes, keys and dead letters
 	workers      crew.Set[*worker]
 
@@ -62,6 +63,7 @@ func Open(ctx context.Context, cfg Config) (*Bus, error) {
 		cfg: cfg, log: cfg.Logger, closing: make(chan struct{}), done: make(chan struct{}),
 		appendScript: newScript("append", appendLua), signals: newSignals(), scripts: newScripts(),
 	}
+	b.appender = newAppender(b)
 	if err := b.open(ctx); err != nil {
 		b.shut(ctx)
 
@@ -92,6 +94,9 @@ func (b *Bus) open(ctx context.Context) (err error) {
 	}
 	life := context.WithoutCancel(ctx)
 	b.running.Go(func() { b.signals.send(life, b) })
+	for range appendLanes {
+		b.running.Go(func() { b.appender.run(life) })
+	}
 	info := b.Info()
 	b.log.Debug().Str("url", info.URL).Str("durability", string(info.Durability)).Msg("bus open")
 

@@ -178,3 +178,12 @@ func (b *Bus) decode(id bus.StreamID, m stored) (*bus.Entry, error) {
 
 	return e, nil
 }
+
+// ended puts the caller's own end in place of that of one try.
+func (*Bus) ended(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return fmt.Errorf("%w: %w", err, ctx.Err())
+	}
+
+	return err
+}

@@ -2,8 +2,11 @@ package wire_test
 
 import (
 	"errors"
+	"fmt"
+	"hash/crc32"
 	"maps"
 	"slices"
+	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -78,4 +81,28 @@ func TestCheckFrame(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
+}
+
+// The checksum is that of all texts and the body one after another, whatever is summed up at the same time.
+func TestChecksum(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		texts := rapid.SliceOf(rapid.String()).Draw(t, "texts")
+		body := rapid.SliceOf(rapid.Byte()).Draw(t, "body")
+		whole := strings.Join(append(slices.Clone(texts), ""), "\x00") + string(body)
+		want := crc32.Checksum([]byte(whole), crc32.MakeTable(crc32.Castagnoli))
+		got := wire.Checksum(body, func(buf []byte) []byte {
+			for _, s := range texts {
+				buf = wire.Text(buf, s)
+			}
+
+			return buf
+		})
+		if got != want {
+			t.Errorf("%q and %q: %08x, want %08x", texts, body, got, want)
+		}
+		if text := string(wire.AppendCRC(nil, got)); text != fmt.Sprintf("%08x", want) {
+			t.Errorf("%08x is written %s", want, text)
+		}
+	})
 }

@@ -15,10 +15,14 @@ type settle func(f *bus.Frame, last *bus.Entry) (after *bus.Entry, err error)
 
 // append stores a frame of the writer. A slot is held.
 func (w *Writer) append(ctx context.Context, f *bus.Frame) error {
-	if err := w.announce(ctx, f); err != nil {
-		return err
+	a := w.announce(ctx, f)
+	if a.done == nil && a.err != nil {
+		return a.err
 	}
 	e, err := w.store.append(ctx, f, w.tail, w.settle)
+	if failed := a.wait(w.store); err == nil {
+		err = failed
+	}
 	if err != nil {
 		return err
 	}

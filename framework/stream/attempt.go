@@ -53,7 +53,7 @@ func (s *Store) OpenWriter(ctx context.Context, cfg WriterConfig) (*Writer, erro
 func (w *Writer) begin(ctx context.Context) error {
 	if !w.cfg.Unlisted {
 		var err error
-		if w.timeline, err = w.store.glance(ctx, timelineID(w.cfg.Session)); err != nil {
+		if w.timeline, err = w.glance(ctx); err != nil {
 			return err
 		}
 	}
@@ -65,6 +65,9 @@ func (w *Writer) begin(ctx context.Context) error {
 		w.earlier, w.tail = last, last
 	}
 	if w.tail != nil {
+		if err := w.confirmAnnounced(ctx, w.tail); err != nil {
+			return err
+		}
 		if err := w.succeed(ctx, w.tail); err != nil {
 			return err
 		}

@@ -216,7 +216,29 @@ func (f *Follower) confirm(ctx context.Context) (bool, error) {
 		return false, nil
 	}
 
-	return announced == strconv.FormatUint(f.position, 10), err
+	if err != nil || announced == strconv.FormatUint(f.position, 10) {
+		return err == nil, err
+	}
+	from, err := strconv.ParseUint(announced, 10, 64)
+	if err != nil || from > f.position {
+		return false, nil // the stream has no announcement, or a later one
+	}
+
+	return f.firstFrom(limited, from)
+}
+
+// firstFrom reports whether this announcement of the stream is the first one from a position on.
+func (f *Follower) firstFrom(ctx context.Context, from uint64) (bool, error) {
+	end, err := f.store.last(ctx, f.timeline.ID())
+	if err != nil {
+		return false, err
+	}
+	earlier, err := f.store.announcedWithin(ctx, f.stream.ID(), end, from, f.position)
+	if errors.Is(err, bus.ErrNotFound) { // what was before has expired
+		return true, nil
+	}
+
+	return err == nil && !earlier, err
 }
 
 // announced waits for the first frame and returns the position at which it says that the stream was announced.

@@ -117,6 +117,7 @@ type Store struct {
 	watching  bool
 	shared    map[bus.StreamID]*sharedLock
 	farewells []*farewell
+	listed    map[string]struct{} // sessions that are known to have a timeline
 }
 
 // NewStore returns a store on a bus's log; info is what the bus says of itself. There should be one for each bus, so
@@ -138,6 +139,7 @@ func NewStore(log bus.Log, info bus.Info, cfg Config) *Store {
 		closing: make(chan struct{}),
 		readers: make(map[*Reader]struct{}),
 		shared:  make(map[bus.StreamID]*sharedLock),
+		listed:  make(map[string]struct{}),
 	}
 }
 
@@ -179,14 +181,25 @@ func (s *Store) hold() error {
 }
 
 // last reads the last entry of a log and rides over passing failures.
-func (s *Store) last(ctx context.Context, id bus.StreamID) (*bus.Entry, error) {
+func (s *Store) last(ctx context.Context, id bus.StreamID) (e *bus.Entry, err error) {
+	err = s.insistOn(ctx, func() error {
+		e, err = s.log.Last(ctx, id)
+
+		return err
+	})
+
+	return e, err
+}
+
+// insistOn repeats a read while it fails for a passing reason, but not for long.
+func (s *Store) insistOn(ctx context.Context, read func() error) error {
 	for begin, try := time.Now(), 0; ; try++ {
-		e, err := s.log.Last(ctx, id)
+		err := read()
 		if err == nil || !passing(ctx, err) || time.Since(begin) > s.cfg.GiveUp {
-			return e, err
+			return err
 		}
 		if err := s.pause(ctx, backoff(try)); err != nil {
-			return nil, err
+			return err
 		}
 	}
 }

@@ -3,6 +3,7 @@ package stream
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strconv"
 
@@ -10,8 +11,9 @@ import (
 	"github.com/woodwork-go/woodwork/subjects"
 )
 
-// metaTimeline is where the first frame of a stream says at which position of the timeline the stream was announced.
-// An announcement that the first frame does not confirm was left by a writer that died in between.
+// metaTimeline is where the first frame of a stream says from which position of the timeline on the stream is announced:
+// its first announcement there counts. One before it was left by a writer that died, and one behind the first by a writer
+// that was fenced. Mostly the position is that of the announcement itself.
 const metaTimeline = "timeline"
 
 // timelineID names a session's timeline.
@@ -19,33 +21,182 @@ func timelineID(session string) bus.StreamID {
 	return bus.StreamID{Session: session, Stream: subjects.Timeline}
 }
 
-// announce puts the stream into its session's timeline before its very first frame is stored.
-func (w *Writer) announce(ctx context.Context, f *bus.Frame) error {
-	if w.begun || w.tail != nil || w.cfg.Unlisted {
-		return nil
+// maxListed bounds how many sessions a store remembers to have a timeline.
+const maxListed = 10_000
+
+// glance looks at the end of the timeline. A new stream in a session that this store has never seen is taken for the first
+// one: the announcement finds out.
+func (w *Writer) glance(ctx context.Context) (*glance, error) {
+	if w.cfg.New && !w.store.hasTimeline(w.cfg.Session) {
+		nothing := &glance{done: make(chan struct{})}
+		close(nothing.done)
+
+		return nothing, nil
 	}
-	ctx, cancel := w.store.limit(ctx)
-	defer cancel()
-	position, err := w.store.announce(ctx, w.cfg.Session, w.cfg.Info, w.timeline)
-	if err != nil {
-		return fmt.Errorf("announce stream: %w", err)
+
+	return w.store.glance(ctx, timelineID(w.cfg.Session))
+}
+
+// hasTimeline reports whether this store has announced a stream in a session.
+func (s *Store) hasTimeline(session string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, has := s.listed[session]
+
+	return has
+}
+
+// noteTimeline notes that a session has a timeline.
+func (s *Store) noteTimeline(session string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.listed) >= maxListed {
+		clear(s.listed)
+	}
+	s.listed[session] = struct{}{}
+}
+
+// announced is an announcement under way.
+type announced struct {
+	done chan struct{} // closed when it has its outcome; nil when there is nothing to wait for
+	err  error
+}
+
+// wait returns when the announcement is stored, or why it is not. The caller's slot serves others meanwhile: the announcement
+// may need one.
+func (a *announced) wait(s *Store) error {
+	if a.done != nil {
+		s.release()
+		<-a.done
+		s.reacquire()
+	}
+
+	return a.err
+}
+
+// announce begins to put the stream into its session's timeline, where the very first frame goes into an empty log. The
+// frame says from where on the announcement may be found, so both may be stored at the same time. A slot is held.
+func (w *Writer) announce(ctx context.Context, f *bus.Frame) *announced {
+	a := &announced{}
+	if w.begun || w.tail != nil || w.cfg.Unlisted {
+		return a
+	}
+	var last *bus.Entry
+	if last, a.err = w.store.end(ctx, timelineID(w.cfg.Session), w.timeline); a.err != nil {
+		return a
 	}
 	if f.Meta == nil {
 		f.Meta = make(map[string]string, 1)
 	}
-	f.Meta[metaTimeline] = strconv.FormatUint(position, 10)
+	f.Meta[metaTimeline] = strconv.FormatUint(nextPosition(last), 10)
+	put := func() { a.err = w.store.announce(ctx, w.cfg.Session, w.cfg.Info, w.timeline) }
+	if !w.store.slots.try() {
+		put() // one slot is enough for one after the other
+
+		return a
+	}
+	a.done = make(chan struct{})
+	err := w.store.spawn(func() {
+		defer close(a.done)
+		defer w.store.release()
+		put()
+	})
+	if err != nil {
+		w.store.release()
+
+		return &announced{err: err}
+	}
+
+	return a
+}
+
+// nextPosition returns that of the next announcement in a timeline that ends with last, counted from 1.
+func nextPosition(last *bus.Entry) uint64 {
+	if last == nil {
+		return 1
+	}
+
+	return last.End().Index + 1
+}
+
+// announce appends to a session's timeline, whose end was seen a while ago. A slot is held.
+func (s *Store) announce(ctx context.Context, session string, info Info, seen *glance) error {
+	ctx, cancel := s.limit(ctx)
+	defer cancel()
+	body, err := json.Marshal(info)
+	if err == nil {
+		_, err = s.share(ctx, timelineID(session), body, seen)
+	}
+	if err != nil {
+		return fmt.Errorf("announce stream: %w", err)
+	}
+	s.noteTimeline(session)
 
 	return nil
 }
 
-// announce appends to a session's timeline, whose end was seen a while ago, and returns the position, counted from 1. A
-// slot is held.
-func (s *Store) announce(ctx context.Context, session string, info Info, seen *glance) (uint64, error) {
-	body, err := json.Marshal(info)
-	if err != nil {
-		return 0, fmt.Errorf("encode: %w", err)
+// confirmAnnounced makes sure that a stream whose log an earlier attempt began is announced: one that died with the first
+// frame may have died before that. Whoever stored a second frame had announced it. A writer that only ends what another
+// one wrote does not know how to.
+func (w *Writer) confirmAnnounced(ctx context.Context, last *bus.Entry) error {
+	if w.cfg.Unlisted || w.cfg.Info.Component == "" || !last.Begin || last.After != (bus.Cursor{}) {
+		return nil
 	}
-	index, err := s.share(ctx, timelineID(session), body, seen)
+	from, err := strconv.ParseUint(last.Meta[metaTimeline], 10, 64)
+	if err != nil {
+		return nil // whoever wrote the stream did not announce it
+	}
+	end, err := w.store.end(ctx, timelineID(w.cfg.Session), w.timeline)
+	if err != nil {
+		return err
+	}
+	there, err := w.store.announcedWithin(ctx, w.id, end, from, nextPosition(end))
+	switch {
+	case errors.Is(err, bus.ErrNotFound): // it was so long ago that the timeline has expired
+		return nil
+	case err != nil || there:
+		return err
+	}
+	if err := w.store.acquire(ctx); err != nil {
+		return err
+	}
+	defer w.store.release()
 
-	return index + 1, err
+	return w.store.announce(ctx, w.cfg.Session, w.cfg.Info, nil)
+}
+
+// announcedWithin reports whether a stream is announced from one position of its session's timeline on and before another.
+// end is the timeline's last entry; nil says that it is empty. It fails with bus.ErrNotFound where that has expired.
+func (s *Store) announcedWithin(
+	ctx context.Context, id bus.StreamID, end *bus.Entry, from, to uint64,
+) (there bool, err error) {
+	if end == nil || from >= to {
+		return false, nil
+	}
+	err = s.insistOn(ctx, func() error {
+		for e, err := range s.log.Read(ctx, end, bus.Cursor{Attempt: 1, Index: from - 1}) {
+			if err != nil {
+				return err
+			}
+			at := e.First + 1
+			if there = at >= from && at < to && announces(e, id.Stream); there || at >= to {
+				return nil
+			}
+			from = max(from, at+1) // another try goes on from here
+		}
+
+		return nil
+	})
+	if err != nil {
+		return false, fmt.Errorf("look for the announcement of %v: %w", id, err)
+	}
+
+	return there, nil
+}
+
+// announces reports whether an entry of a timeline is about a stream.
+func announces(e *bus.Entry, stream string) bool {
+	var info Info
+
+	return json.Unmarshal(e.Body, &info) == nil && info.Stream == stream
 }

@@ -54,7 +54,8 @@ func (b *callsBus) count() map[string]int {
 	return counts
 }
 
-// A whole stream whose id was just drawn takes one look at the timeline, the announcement, and one frame.
+// A whole stream whose id was just drawn takes its announcement and one frame and, but for the first of its session, one look
+// at the timeline.
 func TestWholeStreamTakesFewRoundTrips(t *testing.T) {
 	t.Parallel()
 
@@ -71,7 +72,21 @@ func TestWholeStreamTakesFewRoundTrips(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	want := map[string]int{"last " + subjects.Timeline: 1, "append " + subjects.Timeline: 1, "append drawn": 1}
+	want := map[string]int{"append " + subjects.Timeline: 1, "append drawn": 1}
+	if diff := cmp.Diff(want, b.count()); diff != "" {
+		t.Error(diff)
+	}
+
+	again := listed("again", "llm")
+	again.New = true
+
+	if err := open(t, s, again).CloseWith(t.Context(), []byte("more")); err != nil {
+		t.Fatal(err)
+	}
+
+	want = map[string]int{
+		"append " + subjects.Timeline: 2, "append drawn": 1, "append again": 1, "last " + subjects.Timeline: 1,
+	}
 	if diff := cmp.Diff(want, b.count()); diff != "" {
 		t.Error(diff)
 	}

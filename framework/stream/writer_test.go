@@ -132,7 +132,7 @@ func TestAppendsInFlightAreBounded(t *testing.T) {
 		var all sync.WaitGroup
 		for i := range 20 {
 			all.Go(func() {
-				w := open(t, s, stream.WriterConfig{Info: stream.Info{Stream: fmt.Sprint(i)}})
+				w := open(t, s, stream.WriterConfig{Info: stream.Info{Stream: fmt.Sprint(i)}, Unlisted: i%2 == 0})
 				send(t, w, "a", "b")
 				end(t, w)
 			})

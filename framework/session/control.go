@@ -67,29 +67,22 @@ type Watch struct {
 // NewWatch reads the cancels that are there and begins to follow the log behind them. Whoever opens a watch must close
 // it.
 func NewWatch(ctx context.Context, store *stream.Store, session string) (*Watch, error) {
-	id := controlID(session)
-
-	chunks, err := store.Shared(ctx, id)
+	reader, chunks, err := store.OpenShared(ctx, controlID(session))
 	if err != nil {
 		return nil, fmt.Errorf("watch session %s: %w", session, err)
 	}
 
-	w := &Watch{}
-
-	var from bus.Cursor
+	w := &Watch{reader: reader}
 
 	for _, chunk := range chunks {
 		c, err := decode(chunk)
 		if err != nil {
+			w.Close()
+
 			return nil, err
 		}
 
 		w.known = append(w.known, c)
-		from = bus.Cursor{Attempt: 1, Index: chunk.Index + 1}
-	}
-
-	if w.reader, err = store.OpenReader(ctx, id, from); err != nil {
-		return nil, fmt.Errorf("watch session %s: %w", session, err)
 	}
 
 	return w, nil

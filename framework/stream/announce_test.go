@@ -110,6 +110,7 @@ func TestOneOfTwoAnnouncementsCounts(t *testing.T) {
 				slow := stream.NewStore(gated, b.Info(), stream.Config{})
 				defer slow.Close()
 				fenced, winner := open(t, slow, listed("s", "")), open(t, s, listed("s", ""))
+				synctest.Wait()                // both have seen the timeline empty
 				if held == subjects.Timeline { // its frame must come second all the same
 					send(t, winner, "w")
 				}

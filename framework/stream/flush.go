@@ -77,6 +77,7 @@ func (w *Writer) notStarted(ctx context.Context, piece slice, frame *bus.Frame, 
 	}
 	if err != nil {
 		w.flushing = false
+		w.signalLocked()
 	}
 	w.mu.Unlock()
 	if err != nil {
@@ -184,6 +185,8 @@ func (w *Writer) build() (slice, *bus.Frame) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.flushing = w.waits(); !w.flushing {
+		w.signalLocked()
+
 		return slice{}, nil
 	}
 	piece := slice{first: w.window.first}

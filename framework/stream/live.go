@@ -95,6 +95,14 @@ func (l *live) fallBehind() {
 	l.mu.Unlock()
 }
 
+// isBehind reports whether the log has to be asked.
+func (l *live) isBehind() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+
+	return l.behind
+}
+
 // close makes take fail.
 func (l *live) close() {
 	l.mu.Lock()

@@ -162,6 +162,31 @@ func (r *Reader) Next(ctx context.Context) (Event, error) {
 	}
 }
 
+// Prefetch looks now at what is stored, instead of with the first call of Next, which it must come before. A failure is
+// Next's to find out again.
+func (r *Reader) Prefetch(ctx context.Context) {
+	if err := r.step(ctx); err != nil {
+		r.fallBehind()
+	}
+}
+
+// stored returns the chunks that are stored now, from the reader's place on, without waiting for more.
+func (r *Reader) stored(ctx context.Context) ([]Chunk, error) {
+	var chunks []Chunk
+	for {
+		for ev, ok := r.merge.next(); ok; ev, ok = r.merge.next() {
+			r.delivered(&ev)
+			chunks = append(chunks, ev.Chunk)
+		}
+		if len(r.backlog) == 0 && r.target == nil && !r.isBehind() {
+			return chunks, nil
+		}
+		if err := r.step(ctx); err != nil {
+			return chunks, err
+		}
+	}
+}
+
 // step brings the next entry into the merge, or does what is needed to get it.
 func (r *Reader) step(ctx context.Context) error {
 	if len(r.backlog) > 0 {

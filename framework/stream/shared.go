@@ -46,6 +46,24 @@ func (s *Store) Shared(ctx context.Context, id bus.StreamID) ([]Chunk, error) {
 	return chunks, nil
 }
 
+// OpenShared opens a reader of a shared log, and returns what the log holds already; the reader goes on behind that.
+// Whoever opens it must close it.
+func (s *Store) OpenShared(ctx context.Context, id bus.StreamID) (*Reader, []Chunk, error) {
+	r, err := s.OpenReader(ctx, id, bus.Cursor{})
+	if err != nil {
+		return nil, nil, err
+	}
+	r.anyHead = true
+	chunks, err := r.stored(ctx)
+	if err != nil {
+		r.Close()
+
+		return nil, nil, fmt.Errorf("read shared log: %w", err)
+	}
+
+	return r, chunks, nil
+}
+
 // End returns the cursor behind the last chunk that a log holds, as the authority for writes sees it; zero when it
 // holds none.
 func (s *Store) End(ctx context.Context, id bus.StreamID) (bus.Cursor, error) {

@@ -50,7 +50,7 @@ type WriterConfig struct {
 
 // Writer appends chunks to a stream as one attempt. Its methods may be called concurrently; chunks are stored in the
 // order of the calls to Send. Whoever opens a writer must end it with Close, Fail or Cancel, or leave it with
-// Abandon.
+// Abandon or Withdraw.
 //
 // A writer that has nothing to store holds no goroutine and no timer.
 type Writer struct {
@@ -215,6 +215,26 @@ func (w *Writer) Abandon() {
 	if w.cancel != nil {
 		w.cancel()
 	}
+}
+
+// Withdraw is Abandon for whoever lets a later attempt begin: it returns nil after nothing of this writer is under way
+// any more, so that what the later attempt finds in the log is what it stays behind. A frame that arrived after the
+// later attempt looked would fence it off. When ctx ends first it returns that error, and such a frame may still come.
+func (w *Writer) Withdraw(ctx context.Context) error {
+	defer w.Abandon()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.ended {
+		return nil
+	}
+	w.breakLocked(ErrClosed)
+	for w.flushing {
+		if err := w.sleep(ctx, 0); err != nil {
+			return fmt.Errorf("withdraw: %w", err)
+		}
+	}
+
+	return nil
 }
 
 // finish sets the end, once, and waits until it is stored, with the lock held on entry and return.

@@ -66,12 +66,21 @@ func (r *run) attempt(
 ) outcome {
 	outs := &outputs{worker: r.Worker, record: record, trace: span.Trace(l.Trace), afresh: afresh}
 
+	input := r.openInput(ctx, record)
+	defer input.close()
+
 	main, err := outs.open(ctx, r.cfg.To)
 	if errors.Is(err, stream.ErrEnded) {
 		return outcome{fate: already}
 	}
 
+	if err == nil {
+		err = r.cancels.wait()
+	}
+
 	if err != nil {
+		outs.withdraw(context.WithoutCancel(ctx))
+
 		return r.unseen(ctx, l, err)
 	}
 
@@ -80,7 +89,7 @@ func (r *run) attempt(
 	working, done := r.cancels.begin(ctx, record)
 	defer done()
 
-	t := r.newTrial(l, record, main, afresh)
+	t := r.newTrial(l, record, main, input, afresh)
 	err = t.call(working, &Attempt{Record: record, Output: main, Deliveries: l.Deliveries, outputs: outs})
 
 	f, delay, fault := t.judge(working, err)
@@ -127,18 +136,17 @@ func (r *run) unseen(ctx context.Context, l *bus.Letter, err error) outcome {
 }
 
 // call runs the handler on an open input, unless the turn was cancelled before, and turns a panic into an error.
-func (r *run) call(ctx context.Context, a *Attempt) (err error) {
+func (r *run) call(ctx context.Context, a *Attempt, input *input) (err error) {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
 
-	a.Input, err = r.store.OpenAssigned(ctx, inputID(a.Record), bus.Cursor{}, a.Record.Component)
+	a.Input, err = input.wait()
 	if err != nil {
 		return fmt.Errorf("open input: %w", err)
 	}
 
 	a.outputs.input = a.Input
-	defer a.Input.Close()
 
 	defer func() {
 		if p := recover(); p != nil {

@@ -28,8 +28,10 @@ func (e *CancelledError) Error() string {
 // cancels knows every cancel of a session while one of its mailboxes is claimed, and ends the context of the attempt
 // that one of them is about.
 type cancels struct {
-	stop func()
-	done chan struct{} // closed when the control log is no longer followed
+	stop  context.CancelFunc
+	ready chan struct{} // closed when all that was there is known, or can't be
+	over  chan struct{} // closed when the control log is no longer followed
+	err   error         // why nothing is known; set before ready is closed
 
 	mu      sync.Mutex
 	known   []session.Cancel
@@ -37,42 +39,57 @@ type cancels struct {
 	current context.CancelCauseFunc // of the attempt that runs; nil between attempts
 }
 
-// watch follows the session's control log from the claim's first letter on.
-func (r *run) watch(ctx context.Context, id string) error {
-	if r.cancels != nil {
-		return nil
-	}
-
-	w, err := session.NewWatch(ctx, r.store, id)
-	if err != nil {
-		return err
-	}
-
-	c := &cancels{known: w.Known(), stop: w.Close, done: make(chan struct{})}
-	r.cancels = c
+// watchCancels begins to follow the session's control log while the claim's first letter is still being looked for.
+func watchCancels(ctx context.Context, store *stream.Store, id string) *cancels {
+	ctx, stop := context.WithCancel(ctx)
+	c := &cancels{stop: stop, ready: make(chan struct{}), over: make(chan struct{})}
 
 	go func() {
-		defer close(c.done)
+		defer close(c.over)
 
-		for {
-			event, err := w.Next(ctx)
-			if err != nil {
-				return // closed, or the bus can't go on, which the worker sees by itself
-			}
-
-			c.add(event)
-		}
+		c.follow(ctx, store, id)
 	}()
 
-	return nil
+	return c
 }
 
-// unwatch stops to follow the control log and waits for it.
-func (r *run) unwatch() {
-	if r.cancels != nil {
-		r.cancels.stop()
-		<-r.cancels.done
+// follow learns what is cancelled until ctx ends.
+func (c *cancels) follow(ctx context.Context, store *stream.Store, id string) {
+	w, err := session.NewWatch(ctx, store, id)
+	if err != nil {
+		c.err = err
+		close(c.ready)
+
+		return
 	}
+	defer w.Close()
+
+	c.mu.Lock()
+	c.known = w.Known()
+	c.mu.Unlock()
+	close(c.ready)
+
+	for {
+		event, err := w.Next(ctx)
+		if err != nil {
+			return // closed, or the bus can't go on, which the worker sees by itself
+		}
+
+		c.add(event)
+	}
+}
+
+// wait returns when all cancels that were there when the claim began are known, or why they can't be.
+func (c *cancels) wait() error {
+	<-c.ready
+
+	return c.err
+}
+
+// close stops to follow the control log and waits for that.
+func (c *cancels) close() {
+	c.stop()
+	<-c.over
 }
 
 func (c *cancels) add(event session.Cancel) {

@@ -40,6 +40,7 @@ type trial struct {
 	letter    *bus.Letter
 	record    Record
 	output    *stream.Writer
+	input     *input
 	execution string // names it in the log of failures
 	broken    bool   // policy Fail: readers have seen text of an earlier execution
 	doomed    bool   // the turn is not executed again: an earlier execution was the last one
@@ -47,11 +48,11 @@ type trial struct {
 	fault     error // of the bus; the turn has to be tried again
 }
 
-func (r *run) newTrial(l *bus.Letter, record Record, output *stream.Writer, afresh bool) *trial {
+func (r *run) newTrial(l *bus.Letter, record Record, output *stream.Writer, in *input, afresh bool) *trial {
 	const chars = 12
 
 	return &trial{
-		run: r, letter: l, record: record, output: output, execution: rand.Text()[:chars],
+		run: r, letter: l, record: record, output: output, input: in, execution: rand.Text()[:chars],
 		broken: r.cfg.Policy == stream.Fail && output.Attempt() > 1 && !afresh,
 	}
 }
@@ -73,7 +74,7 @@ func (t *trial) call(ctx context.Context, a *Attempt) error {
 		}
 	}
 
-	return t.run.call(ctx, a)
+	return t.run.call(ctx, a, t.input)
 }
 
 // prepare learns what became of earlier executions and says in the log that another one begins. It returns why there

@@ -111,15 +111,21 @@ func (o *outputs) sent() uint64 {
 // returns an error when that is not stored.
 func (o *outputs) end(ctx context.Context, f fate, cause error) error {
 	if err := o.posts.Wait(); err != nil {
-		o.abandon()
+		o.withdraw(ctx)
 
 		return err
+	}
+
+	if !f.final() {
+		o.withdraw(ctx)
+
+		return nil
 	}
 
 	for _, w := range slices.Backward(o.writers) {
 		err := endOne(ctx, w, f, cause)
 		if err != nil && !errors.Is(err, stream.ErrEnded) { // the handler may have ended a stream itself
-			o.abandon()
+			o.withdraw(ctx)
 
 			return fmt.Errorf("end output: %w", err)
 		}
@@ -128,9 +134,15 @@ func (o *outputs) end(ctx context.Context, f fate, cause error) error {
 	return nil
 }
 
-func (o *outputs) abandon() {
+// withdraw leaves the streams without an end, so that the next attempt goes on behind what this one has stored. It
+// waits for what is still on its way to the bus, for as long as a lease: that is what it costs the next attempt if
+// something arrives later.
+func (o *outputs) withdraw(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, o.worker.cfg.Lease)
+	defer cancel()
+
 	for _, w := range o.writers {
-		w.Abandon()
+		_ = w.Withdraw(ctx) // the next attempt is fenced off if it comes to that, and repeated
 	}
 }
 
@@ -144,16 +156,12 @@ func endOne(ctx context.Context, w *stream.Writer, f fate, cause error) error {
 		return w.Cancel(ctx, reason(cause))
 	case fail:
 		return w.Fail(ctx, reason(cause))
-	case follow:
+	default: // follow
 		if errors.As(cause, &upstream) && upstream.End.State == bus.Cancelled {
 			return w.Cancel(ctx, upstream.End.Reason)
 		}
 
 		return w.Fail(ctx, reason(cause))
-	default:
-		w.Abandon()
-
-		return nil
 	}
 }
 

@@ -158,7 +158,7 @@ type run struct {
 	claim    bus.Claim
 	handle   Handler
 	stopping <-chan struct{}
-	cancels  *cancels // nil before the first letter
+	cancels  *cancels
 }
 
 // serve works the mailbox off, letter by letter, until it is empty, lost, or to be given back.
@@ -181,7 +181,8 @@ func (r *run) serve(ctx context.Context, drained <-chan struct{}) {
 
 	defer func() { close(over); <-watched }()
 
-	defer r.unwatch()
+	r.cancels = watchCancels(ctx, r.store, r.claim.Session())
+	defer r.cancels.close()
 
 	for r.next(ctx) {
 	}
@@ -202,13 +203,6 @@ func (r *run) next(ctx context.Context) bool {
 	letter, err := r.claim.Next(ctx)
 	if err != nil || letter == nil {
 		r.warn(err, "", "take the next turn")
-
-		return false
-	}
-
-	if err := r.watch(ctx, letter.Session); err != nil {
-		r.warn(err, letter.ID, "learn what is cancelled")
-		r.release(settle, r.cfg.Backoff)
 
 		return false
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -32,19 +33,13 @@ var errEmpty = errors.New("the prompt is empty; write something to be answered")
 
 // handle answers one turn. It is a [framework.Handler].
 func (s *Settings) handle(ctx context.Context, turn *framework.Turn) error {
-	data, err := turn.Input.ReadAll(ctx)
-	if err != nil {
-		return fmt.Errorf("read prompt: %w", err)
-	}
-
-	prompt := string(data)
-	if strings.TrimSpace(prompt) == "" {
-		return framework.Terminate(errEmpty)
-	}
-
-	past, err := loadHistory(ctx, turn.Session)
+	prompt, past, err := readBoth(ctx, turn)
 	if err != nil {
 		return err
+	}
+
+	if strings.TrimSpace(prompt) == "" {
+		return framework.Terminate(errEmpty)
 	}
 
 	text, err := s.stream(ctx, turn, &past, prompt)
@@ -58,6 +53,27 @@ func (s *Settings) handle(ctx context.Context, turn *framework.Turn) error {
 	}
 
 	return save(ctx, turn.Session, past, s.limits(), exchange{Turn: turn.ID, Prompt: prompt, Answer: text})
+}
+
+// readBoth reads the prompt and, at the same time, what the session remembers.
+func readBoth(ctx context.Context, turn *framework.Turn) (string, history, error) {
+	var (
+		past   history
+		failed error
+		load   sync.WaitGroup
+	)
+
+	load.Go(func() { past, failed = loadHistory(ctx, turn.Session) })
+
+	prompt, err := turn.Input.ReadAll(ctx)
+
+	load.Wait()
+
+	if err != nil {
+		return "", past, fmt.Errorf("read prompt: %w", err)
+	}
+
+	return string(prompt), past, failed
 }
 
 // stream sends the answer, or what is missing of it, to the turn's output and returns the whole of it.

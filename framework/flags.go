@@ -80,6 +80,7 @@ func (o *Options) Register(fs *flag.FlagSet) {
 	fs.DurationVar(&c.Heartbeat, "registry-heartbeat", 0, "how often the instance says that it is alive (default registry-ttl/3)")
 	fs.Float64Var(&c.Monitor.MinSuccess, "min-success", 0,
 		"share of the latest turns and calls, 0 to 1, below which this instance drains and ends (default: none)")
+	registerCalls(fs, &c.Calls)
 	fs.DurationVar(&c.Drain, "drain", 20*time.Second, "how long running turns may finish on SIGTERM; -1s hands them over")
 	fs.StringVar(&o.to, "to", "", "`components` that get the output, comma-separated; \"output\" is the user")
 	fs.IntVar(&o.Concurrency, "concurrency", 0, "turns at once in this instance (default 64)")
@@ -113,7 +114,8 @@ func (o *Options) Parse(fs *flag.FlagSet, args []string, env func(string) string
 	}
 
 	env = only(kind, o.Config.URL, env)
-	if err := errors.Join(fromEnvironment(fs, env), o.complete(env, kind, stderr)); err != nil {
+	err = errors.Join(fromEnvironment(fs, env), checkCalls(fs, &o.Config.Calls), o.complete(env, kind, stderr))
+	if err != nil {
 		return &UsageError{err}
 	}
 

@@ -28,6 +28,7 @@ type Breaker struct {
 	mu       sync.Mutex
 	circuit  circuitbreaker.CircuitBreaker[struct{}]
 	mode     Mode
+	reason   string // of the mode; empty in Auto
 	since    time.Time
 	epoch    uint64 // counts the circuit's states: an outcome counts for the one its call began in
 	probes   int    // under way in this epoch
@@ -106,7 +107,7 @@ func (b *Breaker) allow() (*Permit, error) {
 func (b *Breaker) refuse(wait time.Duration) error {
 	b.rejected++
 
-	return &OpenError{Name: b.name, RetryIn: wait}
+	return &OpenError{Name: b.name, RetryIn: wait, Forced: b.mode == ForceOpen, Reason: b.reason}
 }
 
 // Done reports the call's outcome. Only the first report counts, and only while the breaker is in the state in which
@@ -157,9 +158,14 @@ func (b *Breaker) turnOver() {
 	}
 }
 
-// Force sets who decides: an operator, or the outcomes of calls again, which go on from where they were.
-func (b *Breaker) Force(m Mode) {
-	_ = b.change(func() error { b.mode = m; return nil })
+// Force sets who decides: an operator, whose reason is shown, or the outcomes of calls again, which go on from where they
+// were.
+func (b *Breaker) Force(m Mode, reason string) {
+	if m == Auto {
+		reason = ""
+	}
+
+	_ = b.change(func() error { b.mode, b.reason = m, reason; return nil })
 }
 
 // Hint tells the breaker in which state another instance's breaker for the same target is. While another one is open,
@@ -195,7 +201,8 @@ func (b *Breaker) Status() Status {
 	defer b.mu.Unlock()
 
 	s := Status{
-		Name: b.name, State: b.state(), Since: b.since, Mode: b.mode, Opened: b.opened, Rejected: b.rejected,
+		Name: b.name, State: b.state(), Since: b.since, Mode: b.mode, Reason: b.reason,
+		Opened: b.opened, Rejected: b.rejected,
 		Failures: int(b.circuit.Metrics().Failures()), Successes: int(b.circuit.Metrics().Successes()),
 	}
 	if b.mode == Auto {

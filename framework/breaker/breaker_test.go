@@ -3,6 +3,7 @@ package breaker_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -156,24 +157,30 @@ func TestAnOperatorDecides(t *testing.T) {
 	changes := 0
 	b := breaker.New("tool", breaker.Config{OnChange: func(breaker.Change) { changes++ }})
 
-	b.Force(breaker.ForceOpen)
+	b.Force(breaker.ForceOpen, "moving")
 
-	if err := report(b, breaker.Success); !errors.Is(err, breaker.ErrOpen) || b.Admits() {
-		t.Errorf("forced open: %v", err)
+	open, ok := errors.AsType[*breaker.OpenError](report(b, breaker.Success))
+	if !ok || !open.Forced || open.RetryIn != 0 || b.Admits() ||
+		open.Error() != "tool: the circuit breaker is open: forced by an operator: moving" {
+		t.Errorf("forced open: %+v, admits %v", open, b.Admits())
 	}
 
-	b.Force(breaker.ForceClosed)
+	b.Force(breaker.ForceClosed, "")
 	fail(t, b, 20)
 
 	if s := b.Status(); s.State != breaker.Closed || s.Mode != breaker.ForceClosed || s.Failures != 0 {
 		t.Errorf("forced closed: %+v", s)
 	}
 
-	b.Force(breaker.Auto)
+	b.Force(breaker.Auto, "")
 	fail(t, b, 5)
 
-	if s := b.Status(); s.State != breaker.Open || s.Mode != breaker.Auto {
+	if s := b.Status(); s.State != breaker.Open || s.Mode != breaker.Auto || s.Reason != "" {
 		t.Errorf("left to itself: %+v", s)
+	}
+
+	if err := report(b, breaker.Success); strings.Contains(err.Error(), "operator") {
+		t.Errorf("left to itself: %v", err)
 	}
 
 	if changes != 4 {
@@ -307,5 +314,60 @@ func TestSet(t *testing.T) {
 
 	if diff := cmp.Diff([]string{"a closed", "b open"}, got); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// TestASetRemembersWhatItWasTold of targets that come later, or again.
+func TestASetRemembersWhatItWasTold(t *testing.T) {
+	t.Parallel()
+
+	s := breaker.NewSet(breaker.Config{})
+	condition := func(name string) string { return s.For(name).Status().Condition() }
+
+	s.For("there")
+	s.Force("there", breaker.ForceOpen, "moving")
+	s.Force("later", breaker.ForceClosed, "")
+
+	if got := s.Statuses(); len(got) != 1 {
+		t.Errorf("a breaker that nobody needs was made: %+v", got)
+	}
+
+	s.For("other")
+	s.Forget("there")
+
+	want := []string{"open (forced: moving)", "closed (forced)", "closed"}
+	if diff := cmp.Diff(want, []string{condition("there"), condition("later"), condition("other")}); diff != "" {
+		t.Errorf("forced (-want +got):\n%s", diff)
+	}
+
+	s.Force("there", breaker.Auto, "")
+	s.Force("later", breaker.Auto, "")
+	s.Forget("later")
+
+	want = []string{"closed", "closed"}
+	if diff := cmp.Diff(want, []string{condition("there"), condition("later")}); diff != "" {
+		t.Errorf("taken back (-want +got):\n%s", diff)
+	}
+}
+
+func TestWhatIsUsual(t *testing.T) {
+	t.Parallel()
+
+	b := breaker.New("tool", breaker.Config{Failures: 1})
+	if !b.Status().Usual() {
+		t.Error("a closed one is not usual")
+	}
+
+	b.Force(breaker.ForceClosed, "")
+
+	if b.Status().Usual() {
+		t.Error("a forced one is usual")
+	}
+
+	b.Force(breaker.Auto, "")
+	fail(t, b, 1)
+
+	if b.Status().Usual() {
+		t.Error("an open one is usual")
 	}
 }

@@ -39,8 +39,9 @@ type Status struct {
 	// State is in force since Since.
 	State State     `json:"state"`
 	Since time.Time `json:"since"`
-	// Mode says whether an operator forced the state.
-	Mode Mode `json:"mode"`
+	// Mode says whether an operator forced the state, and Reason why, if that was said.
+	Mode   Mode   `json:"mode"`
+	Reason string `json:"reason,omitempty"`
 	// Failures and Successes count the outcomes that the next change depends on: of the latest calls while closed, of
 	// the probes while half-open, of the calls that opened it while open.
 	Failures  int `json:"failures"`
@@ -50,6 +51,21 @@ type Status struct {
 	Rejected uint64 `json:"rejected"`
 	// RetryIn is how long an open breaker will still refuse calls; 0 also where an operator decides.
 	RetryIn time.Duration `json:"retry_in"`
+}
+
+// Usual reports whether there is nothing to say of the breaker: it is closed, and no operator decides.
+func (s Status) Usual() bool { return s.State == Closed && s.Mode == Auto }
+
+// Condition is the state in words, and why an operator forced it: "open (forced: the provider is moving)".
+func (s Status) Condition() string {
+	switch {
+	case s.Mode == Auto:
+		return string(s.State)
+	case s.Reason == "":
+		return string(s.State) + " (forced)"
+	default:
+		return string(s.State) + " (forced: " + s.Reason + ")"
+	}
 }
 
 // Change says that a breaker's state or mode has changed.
@@ -73,15 +89,23 @@ type OpenError struct {
 	Name string
 	// RetryIn is how long it will still refuse; 0 when probes are under way or an operator decides.
 	RetryIn time.Duration
+	// Forced says that an operator forced the breaker open, and Reason why, if that was said.
+	Forced bool
+	Reason string
 }
 
 // Error implements error.
 func (e *OpenError) Error() string {
-	if e.RetryIn == 0 {
+	switch {
+	case e.Forced && e.Reason != "":
+		return fmt.Sprintf("%s: %v: forced by an operator: %s", e.Name, ErrOpen, e.Reason)
+	case e.Forced:
+		return fmt.Sprintf("%s: %v: forced by an operator", e.Name, ErrOpen)
+	case e.RetryIn == 0:
 		return fmt.Sprintf("%s: %v", e.Name, ErrOpen)
+	default:
+		return fmt.Sprintf("%s: %v; it will be tried again in %v", e.Name, ErrOpen, e.RetryIn.Round(time.Millisecond))
 	}
-
-	return fmt.Sprintf("%s: %v; it will be tried again in %v", e.Name, ErrOpen, e.RetryIn.Round(time.Millisecond))
 }
 
 // Is makes every OpenError an [ErrOpen].

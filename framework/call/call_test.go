@@ -408,14 +408,20 @@ func TestASickInstanceIsPassedOver(t *testing.T) {
 	w := setup(t, call.Config{})
 	w.serve("i1", 0, says("well"))
 	w.serve("i2", 0, says("sick"))
-	w.client.Breakers().For("tool/i2").Force(breaker.ForceOpen)
+	w.client.Breakers().For("tool/i2").Force(breaker.ForceOpen, "")
 
 	for range 20 {
 		w.want(do(), "well")
 	}
 
-	w.client.Breakers().For("tool/i1").Force(breaker.ForceOpen)
+	w.client.Breakers().For("tool/i1").Force(breaker.ForceOpen, "moving")
+	w.client.Breakers().For("tool/i2").Force(breaker.ForceOpen, "moving")
 	w.wantError(do(), call.ErrBreakerOpen)
+
+	_, err := w.client.Call(t.Context(), do())
+	if open, ok := errors.AsType[*breaker.OpenError](err); !ok || !open.Forced || open.Reason != "moving" {
+		t.Errorf("got %v, want that an operator forced it", err)
+	}
 }
 
 func TestStoppingWaitsAndSendsOthersElsewhere(t *testing.T) {

@@ -51,8 +51,9 @@ func (f *flight) choose() (bus.Endpoint, *breaker.Permit, error) {
 	return f.admitted(left)
 }
 
-// admitted returns the best of the candidates whose breaker admits a call.
+// admitted returns the best of the candidates whose breaker admits a call. Where none does, the first one's says why.
 func (f *flight) admitted(candidates []Instance) (bus.Endpoint, *breaker.Permit, error) {
+	first := candidates[0].Endpoint
 	admitting := slices.DeleteFunc(candidates, func(i Instance) bool {
 		return !f.client.breakers.For(i.Endpoint.String()).Admits()
 	})
@@ -68,7 +69,12 @@ func (f *flight) admitted(candidates []Instance) (bus.Endpoint, *breaker.Permit,
 		admitting = slices.Delete(admitting, n, n+1) // another call took the last probe
 	}
 
-	return bus.Endpoint{}, nil, fmt.Errorf("each instance of %s: %w", f.request.target(), ErrBreakerOpen)
+	permit, err := f.client.breakers.For(first.String()).Allow()
+	if err != nil {
+		err = fmt.Errorf("each instance of %s: %w", f.request.target(), err)
+	}
+
+	return first, permit, err
 }
 
 // best returns the index of the session's own instance, if the request prefers that and it has room, else of the less

@@ -281,7 +281,7 @@ func TestARefusalCostsNothing(t *testing.T) {
 	t.Parallel()
 
 	b := breaker.New("openai/asked", breaker.Config{})
-	b.Force(breaker.ForceOpen)
+	b.Force(breaker.ForceOpen, "moving")
 
 	m := provider.WithRetry(provider.WithBreaker(silent{}, b), provider.Retry{})
 	fastest := time.Hour
@@ -291,7 +291,7 @@ func TestARefusalCostsNothing(t *testing.T) {
 		_, err := m.Stream(t.Context(), provider.Request{}, func(string) error { return nil })
 		fastest = min(fastest, time.Since(begun))
 
-		if err == nil || !strings.Contains(err.Error(), "not asked") {
+		if err == nil || !strings.Contains(err.Error(), "not asked: an operator does not want it to be asked: moving") {
 			t.Fatal(err)
 		}
 	}

@@ -31,7 +31,7 @@ const (
 	KindTimeout Kind = "timed out"
 	// KindProtocol: the provider sent something that is not part of its published stream format.
 	KindProtocol Kind = "unexpected reply"
-	// KindNotAsked: the provider has failed so often that it was not asked; see [WithBreaker].
+	// KindNotAsked: the provider has failed so often, or an operator wants it, that it was not asked; see [WithBreaker].
 	KindNotAsked Kind = "not asked"
 )
 

@@ -42,9 +42,15 @@ func (g *guarded) refused(err error) *Error {
 	name, model, _ := strings.Cut(g.model.Name(), "/")
 	e := &Error{Provider: name, Model: model, Kind: KindNotAsked, Message: "it has failed too often", Err: err}
 
-	if open, ok := errors.AsType[*breaker.OpenError](err); ok && open.RetryIn > 0 {
+	switch open, ok := errors.AsType[*breaker.OpenError](err); {
+	case ok && open.Forced:
+		e.Message = "an operator does not want it to be asked"
+		if open.Reason != "" {
+			e.Message += ": " + open.Reason
+		}
+	case ok && open.RetryIn > 0:
 		e.RetryAfter = open.RetryIn
-	} else {
+	default:
 		e.Hint = fmt.Sprintf("it is being tried now whether %s works again", name)
 	}
 

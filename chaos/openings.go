@@ -14,12 +14,12 @@ import (
 // between two heartbeats is not seen.
 type openings struct {
 	mu   sync.Mutex
-	open map[string]map[string]string // by instance
-	seen map[string]int               // by breaker
+	open map[string]map[string]bool // by instance and breaker
+	seen map[string]int             // by breaker
 }
 
 func newOpenings() *openings {
-	return &openings{open: map[string]map[string]string{}, seen: map[string]int{}}
+	return &openings{open: map[string]map[string]bool{}, seen: map[string]int{}}
 }
 
 // watch counts until ctx ends.
@@ -42,13 +42,17 @@ func (o *openings) watch(ctx context.Context, client *framework.Client) error {
 func (o *openings) note(i *registry.Instance) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	before := o.open[i.ID]
-	for name := range i.Breakers {
-		if _, open := before[name]; !open {
-			o.seen[name]++
+	before, now := o.open[i.ID], map[string]bool{}
+	for _, s := range i.Breakers {
+		if s.Usual() {
+			continue
+		}
+		now[s.Name] = true
+		if !before[s.Name] {
+			o.seen[s.Name]++
 		}
 	}
-	o.open[i.ID] = i.Breakers
+	o.open[i.ID] = now
 }
 
 // counts returns how often each breaker was seen to open.

@@ -48,8 +48,9 @@ func (c *Client) Stream(ctx context.Context, component string, r call.Request) i
 	}
 }
 
-// Breakers returns the circuit breakers of the components and instances that this client calls.
-func (c *Client) Breakers() *breaker.Set { return c.calls.breakers() }
+// Breakers returns the circuit breakers of the components and instances that this client calls: what operators say of
+// them holds from the first call on, or from when the registry was opened.
+func (c *Client) Breakers() *breaker.Set { return c.calls.client.Breakers() }
 
 // Call sends a request to an instance of a component and returns the reply, as [Client.Call] does, in the name of this
 // turn. A turn that is cancelled cancels its calls.
@@ -81,13 +82,12 @@ func (c *Config) callConfig() call.Config {
 	return calls
 }
 
-// calls is what a client calls components with, opened when it first does.
+// calls is what a client calls components with. It follows the registry from the first call on.
 type calls struct {
-	cfg call.Config
+	client *call.Client
 
 	mu      sync.Mutex
-	opened  *call.Client
-	stop    context.CancelFunc
+	stop    context.CancelFunc // nil until the registry is followed
 	running sync.WaitGroup
 	closed  bool
 }
@@ -105,25 +105,13 @@ func (o *calls) open(ctx context.Context, c *Client) (*call.Client, error) {
 		return nil, bus.ErrClosed
 	}
 
-	if o.opened == nil {
-		o.opened = call.NewClient(c.bus, listing{r}, o.cfg)
+	if o.stop == nil {
 		ctx, o.stop = context.WithCancel(context.WithoutCancel(ctx))
 
-		o.running.Go(func() { follow(ctx, r, o.opened) })
+		o.running.Go(func() { follow(ctx, r, o.client) })
 	}
 
-	return o.opened, nil
-}
-
-func (o *calls) breakers() *breaker.Set {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-
-	if o.opened == nil {
-		return breaker.NewSet(o.cfg.Breaker)
-	}
-
-	return o.opened.Breakers()
+	return o.client, nil
 }
 
 // close ends what follows the registry. It is idempotent.
@@ -149,9 +137,16 @@ func follow(ctx context.Context, r *registry.Registry, caller *call.Client) {
 		case e.Kind == registry.Resync:
 			caller.Recheck()
 		case e.Kind == registry.Changed:
-			for name, state := range e.Instance.Breakers {
-				caller.Breakers().Hint(name, breaker.State(state))
-			}
+			hint(caller.Breakers(), e.Instance.Breakers)
+		}
+	}
+}
+
+// hint tells breakers which of another instance's are not closed, but for those that an operator forced.
+func hint(breakers *breaker.Set, others []breaker.Status) {
+	for _, s := range others {
+		if s.Mode == breaker.Auto && !s.Usual() {
+			breakers.Hint(s.Name, s.State)
 		}
 	}
 }
@@ -178,16 +173,6 @@ func (l listing) Ready(component, capability string) []call.Instance {
 // Has implements [call.Directory].
 func (l listing) Has(instance bus.Endpoint) bool {
 	return len(l.registry.Find(registry.Query{Component: instance.Component, Instance: instance.Instance})) > 0
-}
-
-// breakers are those that the service has and those of the components that it calls.
-func (s *Service) breakers(c *Client) []breaker.Status {
-	all := c.Breakers().Statuses()
-	if s.Breakers != nil {
-		all = append(all, s.Breakers()...)
-	}
-
-	return all
 }
 
 // serveCalls serves the component's operations, if it has any, and returns what stops that: it refuses further requests

@@ -11,6 +11,8 @@ import (
 
 	"github.com/woodwork-go/woodwork/framework/bus"
 	"github.com/woodwork-go/woodwork/framework/bus/dial"
+	"github.com/woodwork-go/woodwork/framework/call"
+	"github.com/woodwork-go/woodwork/framework/registry"
 	"github.com/woodwork-go/woodwork/framework/session"
 	"github.com/woodwork-go/woodwork/framework/stream"
 	"github.com/woodwork-go/woodwork/framework/telemetry"
@@ -31,6 +33,7 @@ type Client struct {
 	sessions  *session.Store
 	everyone  *session.Store // of all tenants, for the work on turns
 	calls     calls
+	obedience *obedience
 }
 
 // Connect opens the bus that cfg names and returns a client on it. It returns a [bus.DialError] when the bus can't be
@@ -59,8 +62,10 @@ func Connect(ctx context.Context, cfg Config) (*Client, error) {
 
 	c := &Client{
 		bus: b, owned: owned, log: cfg.Logger, store: stream.NewStore(b, b.Info(), cfg.Stream),
-		trace: tracer.On(b.Info().Kind), calls: calls{cfg: cfg.callConfig()},
+		trace: tracer.On(b.Info().Kind), directory: directory{registry: registry.New(b, registry.Config{Logger: cfg.Logger})},
 	}
+	c.calls.client = call.NewClient(b, listing{c.directory.registry}, cfg.callConfig())
+	c.obedience = newObedience(cfg.Logger, c.Breakers())
 	c.sessions = session.NewStore(b, c.store, session.Config{TTL: cfg.SessionTTL, Tenant: cfg.Tenant})
 	c.everyone = session.NewStore(b, c.store, session.Config{TTL: cfg.SessionTTL})
 

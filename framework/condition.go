@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -55,17 +56,27 @@ func (p *presence) served(_ string, took time.Duration, err error) {
 	}
 }
 
-// openBreakers are the breakers that are not closed, for the registry.
-func (p *presence) openBreakers() map[string]string {
-	open := map[string]string{}
+// maxBreakers is how many breakers an instance tells of, so that its entry in the registry stays small.
+const maxBreakers = 100
 
-	for _, s := range p.breakers() {
-		if s.State != breaker.Closed {
-			open[s.Name] = string(s.State)
-		}
+// told are the breakers for the registry: all, or of very many the first ones about which there is something to say.
+func told(all []breaker.Status) []breaker.Status {
+	if len(all) <= maxBreakers {
+		return all
 	}
 
-	return open
+	slices.SortStableFunc(all, func(a, b breaker.Status) int {
+		switch {
+		case a.Usual() == b.Usual():
+			return 0
+		case b.Usual():
+			return -1
+		default:
+			return 1
+		}
+	})
+
+	return all[:maxBreakers]
 }
 
 // condition is the instance's health in detail.

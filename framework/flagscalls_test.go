@@ -63,7 +63,8 @@ func TestCallsThatCannotBe(t *testing.T) {
 			}
 		}
 
-		if _, _, err := parsed(t, map[string]string{envName(flag): "many"}); err == nil || !strings.Contains(err.Error(), envName(flag)) {
+		_, _, err := parsed(t, map[string]string{envName(flag): "many"})
+		if err == nil || !strings.Contains(err.Error(), envName(flag)) {
 			t.Errorf("a word for a number: %v", err)
 		}
 	}

@@ -42,7 +42,7 @@ const defaultConcurrency = 64
 func newPresence(s *Service, cfg *Config, c *Client, health *health) (*presence, error) {
 	p := &presence{
 		bus: c.bus, over: make(chan error, 1), monitor: monitor.New(cfg.Monitor),
-		breakers: func() []breaker.Status { return s.breakers(c) },
+		breakers: c.obedience.statuses,
 	}
 
 	if s.Handler != nil {
@@ -86,7 +86,7 @@ func (p *presence) report() registry.Report {
 	return registry.Report{
 		Load:   load,
 		Stats:  registry.Stats{Turns: turns.Done, Errors: turns.Failed, Busy: turns.Busy},
-		Lately: p.monitor.Report(), Breakers: p.openBreakers(), Problem: p.monitor.Problem(),
+		Lately: p.monitor.Report(), Breakers: told(p.breakers()), Problem: p.monitor.Problem(),
 	}
 }
 

@@ -60,6 +60,7 @@ func runOn(ctx context.Context, s Service, cfg Config, client *Client) error {
 		return err
 	}
 
+	client.obedience.serve(&s, self.Refresh)
 	health.watch(self)
 
 	leave, err := self.join(ctx, cfg.Instance != "")
@@ -80,6 +81,8 @@ func runOn(ctx context.Context, s Service, cfg Config, client *Client) error {
 
 // work sets the service up and runs it until its drain is over.
 func work(ctx context.Context, s Service, cfg Config, client *Client, self *presence) error {
+	client.heed(ctx)
+
 	if s.Setup != nil {
 		if err := s.Setup(ctx, client); err != nil {
 			return fmt.Errorf("set up: %w", err)

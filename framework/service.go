@@ -52,9 +52,10 @@ type Service struct {
 	// CallLimit is how many calls are served at once in one instance; more are refused, and go to another one. Defaults to
 	// 64.
 	CallLimit int
-	// Breakers returns the state of circuit breakers of the service's own, for its health and for the registry, beside
-	// those of the components that it calls. It must not block. Defaults to none.
-	Breakers func() []breaker.Status
+	// Breakers returns circuit breakers of the service's own, beside those of the components that it calls. They are
+	// shown in its health and in the registry, and operators can force them. It is called once, when the service begins
+	// to run. Defaults to none.
+	Breakers func() *breaker.Set
 	// Run is an edge's own loop. When it returns, the process drains and ends. Defaults to none.
 	Run func(ctx context.Context, c *Client) error
 	// Setup runs once, after the bus is open and before the first turn. Defaults to none.

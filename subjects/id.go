@@ -77,6 +77,9 @@ func (e *InvalidIDError) reason() string {
 	if i := badByte(e.ID); i >= 0 {
 		return fmt.Sprintf("the character at byte %d can't be in one", i+1)
 	}
+	if Reserved(e.ID) && len(e.ID) <= MaxID {
+		return "it begins with '_', which is reserved"
+	}
 
 	return fmt.Sprintf("it has %d bytes", len(e.ID))
 }

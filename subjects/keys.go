@@ -2,18 +2,22 @@ package subjects
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 )
 
-// What the keys of the sessions' bucket begin with that are not a component's state. No session has such an id, because
-// ids that begin with '_' are reserved.
+// What the keys of the sessions' bucket begin with that are not a component's state, and those of the registry's that are
+// not an instance's. No session or component has such an id, because ids that begin with '_' are reserved.
 const (
 	sessionRecords = "_session"
 	published      = "_published"
 	subscribers    = "_subscriber"
 	served         = "_served"
+	breakers       = "_breaker"
 	// noTenant stands for the tenant of sessions that have none.
 	noTenant = "_"
+	// noComponent stands for all components.
+	noComponent = "_"
 )
 
 // InstanceKey returns the key of an instance in the registry: "<component>.<instance>".
@@ -26,6 +30,42 @@ func ParseInstanceKey(key string) (component, instance string, ok bool) {
 	component, instance, ok = strings.Cut(key, ".")
 
 	return component, instance, ok && ValidID(component) && ValidID(instance)
+}
+
+// BreakerKey returns the key in the registry of what an operator has said about the circuit breakers of a target, in the
+// instances of a component, or of all components where it is "": "_breaker.<component>.<target>". The target may be any
+// bytes but none; its place has what [Encode] makes of it, so it can't be read from the key in every case.
+func BreakerKey(target, component string) (string, error) {
+	if component == "" {
+		component = noComponent
+	} else if err := checkPlain("component", component); err != nil {
+		return "", err
+	}
+
+	if target == "" {
+		return "", fmt.Errorf("the target is empty: %w", ErrInvalid)
+	}
+
+	return breakers + "." + component + "." + Encode(target), nil
+}
+
+// BreakerPrefix is what all keys that [BreakerKey] returns begin with.
+func BreakerPrefix() string { return breakers }
+
+// checkPlain refuses what is no id, and reserved ones.
+func checkPlain(what, id string) error {
+	if Reserved(id) {
+		return &InvalidIDError{What: what, ID: id}
+	}
+
+	return CheckID(what, id)
+}
+
+// IsBreakerKey reports whether a key may be one that [BreakerKey] returns. No key of an instance is one.
+func IsBreakerKey(key string) bool {
+	component, target, ok := strings.Cut(strings.TrimPrefix(key, breakers+"."), ".")
+
+	return ok && strings.HasPrefix(key, breakers+".") && ValidID(component) && ValidID(target)
 }
 
 // SessionKey returns the key of a session's record: "_session.<tenant>.<session>", with the tenant that the id names.

@@ -29,6 +29,10 @@ func TestKeys(t *testing.T) {
 		"_session.acme.t--acme--s1": must(subjects.SessionKey("t--acme--s1")),
 		"_session.acme":             subjects.SessionPrefix("acme"),
 		"_session":                  subjects.AllSessions(),
+		"_breaker._.tool":           must(subjects.BreakerKey("tool", "")),
+		"_breaker.llm.tool":         must(subjects.BreakerKey("tool", "llm")),
+
+		"_breaker._.e--openai_2Fgpt-5_2E4-mini": must(subjects.BreakerKey("openai/gpt-5.4-mini", "")),
 	} {
 		if got != want {
 			t.Errorf("built %q, want %q", got, want)
@@ -56,6 +60,12 @@ func TestKeysOfBadIDs(t *testing.T) {
 			if key, err := build(bad[0], bad[1]); !errors.Is(err, subjects.ErrInvalid) {
 				t.Errorf("%q: key %q, error %v", bad, key, err)
 			}
+		}
+	}
+
+	for _, bad := range [][2]string{{"", "llm"}, {"", ""}, {"tool", "a.b"}, {"tool", "_x"}, {"tool", "_"}} {
+		if key, err := subjects.BreakerKey(bad[0], bad[1]); !errors.Is(err, subjects.ErrInvalid) {
+			t.Errorf("breaker %q: key %q, error %v", bad, key, err)
 		}
 	}
 
@@ -119,5 +129,38 @@ func TestNamesOfTenants(t *testing.T) {
 
 	if id := must(subjects.TenantSession("", "t--acme--s")); id != "t--acme--s" {
 		t.Errorf("without a tenant the id became %s", id)
+	}
+}
+
+// TestBreakersDoNotMeet: each target in each component has a key of its own, which is no instance's.
+func TestBreakersDoNotMeet(t *testing.T) {
+	t.Parallel()
+
+	target := rapid.StringN(1, -1, 100)
+	component := rapid.OneOf(rapid.Just(""), rapid.StringMatching(`[A-Za-z0-9-][A-Za-z0-9_-]{0,5}`))
+	id := rapid.StringMatching(`[A-Za-z0-9_-]{1,64}`)
+
+	rapid.Check(t, func(t *rapid.T) {
+		a, c := target.Draw(t, "a"), component.Draw(t, "c")
+		b, d := target.Draw(t, "b"), component.Draw(t, "d")
+		one, other := must(subjects.BreakerKey(a, c)), must(subjects.BreakerKey(b, d))
+
+		if (one == other) != (a == b && c == d) {
+			t.Fatalf("%q in %q has the key %s, %q in %q the key %s", a, c, one, b, d, other)
+		}
+
+		if _, _, ok := subjects.ParseInstanceKey(one); ok || !subjects.IsBreakerKey(one) {
+			t.Fatalf("%s is taken for an instance's", one)
+		}
+
+		if key := must(subjects.InstanceKey(id.Draw(t, "component"), id.Draw(t, "instance"))); subjects.IsBreakerKey(key) {
+			t.Fatalf("%s of an instance is taken for a breaker's", key)
+		}
+	})
+
+	for _, key := range []string{"_breaker.tool", "_breaker..tool", "_breaker.a.b.c", "breaker.a.b", "_breaker._.a b", ""} {
+		if subjects.IsBreakerKey(key) {
+			t.Errorf("%q is taken for a breaker's", key)
+		}
 	}
 }

@@ -82,14 +82,19 @@ func percentiles(r monitor.Report) (p50, p90, p99 string) {
 	return brief(r.P50), brief(r.P90), brief(r.P99)
 }
 
-// breakers are those that are not closed.
+// breakers are those that are not closed, or that an operator forced.
 func breakers(i *registry.Instance) string {
-	names := slices.Sorted(maps.Keys(i.Breakers))
-	for n, name := range names {
-		names[n] = clean(name + "=" + i.Breakers[name])
+	var all []string
+
+	for _, s := range i.Breakers {
+		if !s.Usual() {
+			all = append(all, clean(s.Name+"="+s.Condition()))
+		}
 	}
 
-	return orDash(strings.Join(names, ","))
+	slices.Sort(all)
+
+	return orDash(strings.Join(all, ","))
 }
 
 func limits(i *registry.Instance) string {

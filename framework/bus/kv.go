@@ -11,7 +11,7 @@ type Bucket string
 
 // The buckets.
 const (
-	// Registry holds the instances that are there.
+	// Registry holds the instances that are there, and what operators say about their circuit breakers.
 	Registry Bucket = "registry"
 	// Sessions holds the state of sessions and of components within them.
 	Sessions Bucket = "sessions"

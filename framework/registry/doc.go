@@ -9,6 +9,9 @@
 // long ago an instance was heard of is measured where it was heard. When the connection breaks, the copy stays as it is
 // until a new watch has seen everything that is there, and only the difference is reported.
 //
+// What operators say about circuit breakers is in the registry as well ([Override]), so everybody who follows it knows.
+//
 // File map: instance.go and state.go what an entry says; member.go and claim.go keeping one's own; view.go the copy, a
-// state machine without clock or bus; registry.go watching; events.go telling; find.go and choose.go asking.
+// state machine without clock or bus; registry.go watching; events.go telling; find.go and choose.go asking; override.go
+// what operators say, decide.go saying it.
 package registry

@@ -4,9 +4,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
+	"github.com/woodwork-go/woodwork/framework/breaker"
 	"github.com/woodwork-go/woodwork/framework/bus"
 	"github.com/woodwork-go/woodwork/framework/monitor"
 	"github.com/woodwork-go/woodwork/subjects"
@@ -54,8 +56,8 @@ type Report struct {
 	Stats Stats `json:"stats"`
 	// Lately says how its work went in the last minutes.
 	Lately monitor.Report `json:"lately"`
-	// Breakers says which components it does not call for now, and why, by name. They are hints.
-	Breakers map[string]string `json:"breakers,omitempty"`
+	// Breakers are its circuit breakers; of very many those first about which there is something to say.
+	Breakers []breaker.Status `json:"breakers,omitempty"`
 	// Problem says in one line what is wrong; empty when nothing is.
 	Problem string `json:"problem,omitempty"`
 }
@@ -112,5 +114,18 @@ func decode(e bus.KVEntry) (Instance, error) {
 func same(a, b Instance) bool {
 	return a.State == b.State && a.Problem == b.Problem && a.Version == b.Version && a.Type == b.Type &&
 		a.Endpoint == b.Endpoint && slices.Equal(a.Capabilities, b.Capabilities) &&
-		equalMaps(a.Breakers, b.Breakers) && equalMaps(a.Limits, b.Limits)
+		maps.Equal(conditions(a.Breakers), conditions(b.Breakers)) && maps.Equal(a.Limits, b.Limits)
+}
+
+// conditions are those of the breakers about which there is something to say, by name.
+func conditions(all []breaker.Status) map[string]string {
+	unusual := map[string]string{}
+
+	for _, s := range all {
+		if !s.Usual() {
+			unusual[s.Name] = s.Condition()
+		}
+	}
+
+	return unusual
 }

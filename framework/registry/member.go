@@ -117,13 +117,17 @@ func (m *Member) Become(s State, problem string) error {
 	}
 
 	m.self.State, m.problem = s, problem
+	m.Refresh()
 
+	return nil
+}
+
+// Refresh sends the next heartbeat at once, for what others should know soon.
+func (m *Member) Refresh() {
 	select {
 	case m.wake <- struct{}{}:
 	default:
 	}
-
-	return nil
 }
 
 // Listed reports whether others can see the member: its last accepted heartbeat is not older than the time to live.

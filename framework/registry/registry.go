@@ -11,6 +11,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/woodwork-go/woodwork/framework/bus"
+	"github.com/woodwork-go/woodwork/subjects"
 )
 
 // Config says how a [Registry] watches. The zero value works.
@@ -30,10 +31,11 @@ type Registry struct {
 	cfg    Config
 	synced chan struct{} // closed when the first watch has told all that is there
 
-	mu     sync.RWMutex
-	view   *view
-	queues map[*queue]struct{}
-	once   sync.Once
+	mu      sync.RWMutex
+	view    *view
+	queues  map[*queue]struct{}
+	changed chan struct{} // closed and replaced when the overrides may have changed
+	once    sync.Once
 }
 
 // New returns a registry that watches kv. It knows nobody until Run runs.
@@ -46,7 +48,9 @@ func New(kv bus.KV, cfg Config) *Registry {
 		cfg.MaxBackoff = 5 * time.Second
 	}
 
-	return &Registry{kv: kv, cfg: cfg, synced: make(chan struct{}), view: newView(), queues: map[*queue]struct{}{}}
+	return &Registry{
+		kv: kv, cfg: cfg, synced: make(chan struct{}), view: newView(), queues: map[*queue]struct{}{}, changed: make(chan struct{}),
+	}
 }
 
 // Run watches until ctx ends, for which it returns nil, or the bus is closed. A watch that is lost is opened again, with
@@ -117,6 +121,11 @@ func (r *Registry) apply(e bus.KVEvent) {
 
 	for q := range r.queues {
 		q.push(events...)
+	}
+
+	if e.Kind == bus.KVSynced || subjects.IsBreakerKey(e.Entry.Key) {
+		close(r.changed)
+		r.changed = make(chan struct{})
 	}
 }
 

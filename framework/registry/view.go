@@ -1,15 +1,17 @@
 package registry
 
 import (
-	"maps"
 	"time"
 
 	"github.com/woodwork-go/woodwork/framework/bus"
+	"github.com/woodwork-go/woodwork/subjects"
 )
 
 // view is the copy of the registry: what a watch has told so far. It has no clock, no lock and no bus.
 type view struct {
 	known map[string]known // by key
+	// overrides are what operators have said, by key.
+	overrides map[string]Override
 	// missing are the keys that a new watch has not confirmed yet; nil when it has told all that is there.
 	missing map[string]struct{}
 }
@@ -20,17 +22,21 @@ type known struct {
 	heard    time.Time
 }
 
-func newView() *view { return &view{known: map[string]known{}} }
+func newView() *view { return &view{known: map[string]known{}, overrides: map[string]Override{}} }
 
 // reopen begins anew: from here on the watch tells what is there, up to its end of the present keys.
 func (v *view) reopen() {
-	v.missing = make(map[string]struct{}, len(v.known))
+	v.missing = make(map[string]struct{}, len(v.known)+len(v.overrides))
 	for key := range v.known {
+		v.missing[key] = struct{}{}
+	}
+
+	for key := range v.overrides {
 		v.missing[key] = struct{}{}
 	}
 }
 
-// apply takes in one step of a watch and returns what has changed by it.
+// apply takes in one step of a watch and returns what has changed by it for instances.
 func (v *view) apply(e bus.KVEvent, now time.Time) ([]Event, error) {
 	switch e.Kind {
 	case bus.KVSynced:
@@ -40,6 +46,10 @@ func (v *view) apply(e bus.KVEvent, now time.Time) ([]Event, error) {
 
 		return v.gone(e.Entry.Key), nil
 	default:
+		if subjects.IsBreakerKey(e.Entry.Key) {
+			return nil, v.override(e.Entry)
+		}
+
 		i, err := decode(e.Entry)
 		if err != nil {
 			return nil, err
@@ -49,6 +59,18 @@ func (v *view) apply(e bus.KVEvent, now time.Time) ([]Event, error) {
 
 		return v.set(e.Entry.Key, i, now), nil
 	}
+}
+
+func (v *view) override(e bus.KVEntry) error {
+	o, err := decodeOverride(e)
+	if err != nil {
+		return err
+	}
+
+	delete(v.missing, e.Key)
+	v.overrides[e.Key] = o
+
+	return nil
 }
 
 func (v *view) set(key string, i Instance, now time.Time) []Event {
@@ -85,6 +107,8 @@ func (v *view) goodbye(key string, i Instance, there bool) []Event {
 }
 
 func (v *view) gone(key string) []Event {
+	delete(v.overrides, key)
+
 	before, there := v.known[key]
 	if !there {
 		return nil
@@ -97,10 +121,15 @@ func (v *view) gone(key string) []Event {
 
 // synced ends the present keys: what was not among them has left while nobody watched.
 func (v *view) synced() []Event {
-	events := make([]Event, 0, len(v.missing))
+	var events []Event
+
 	for key := range v.missing {
-		events = append(events, Event{Kind: Left, Instance: v.known[key].instance})
+		if k, instance := v.known[key]; instance {
+			events = append(events, Event{Kind: Left, Instance: k.instance})
+		}
+
 		delete(v.known, key)
+		delete(v.overrides, key)
 	}
 
 	v.missing = nil
@@ -116,5 +145,3 @@ func farewell(i Instance) Event {
 
 	return Event{Kind: Left, Instance: i}
 }
-
-func equalMaps[V comparable](a, b map[string]V) bool { return maps.Equal(a, b) }

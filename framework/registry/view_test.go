@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
+	"github.com/woodwork-go/woodwork/framework/breaker"
 	"github.com/woodwork-go/woodwork/framework/bus"
 )
 
@@ -18,12 +19,14 @@ type world struct {
 	there map[string]Instance
 	// told is what a subscriber knows who believes every event.
 	told map[string]Instance
+	// said is what operators have said, by key.
+	said map[string]Override
 	runs int
 	open bool
 }
 
-func entry(key string, i Instance) bus.KVEntry {
-	value, err := json.Marshal(i)
+func entry(key string, content any) bus.KVEntry {
+	value, err := json.Marshal(content)
 	if err != nil {
 		panic(err)
 	}
@@ -83,7 +86,9 @@ func TestTheViewFollows(t *testing.T) {
 	t.Parallel()
 
 	rapid.Check(t, func(t *rapid.T) {
-		w := &world{view: newView(), there: map[string]Instance{}, told: map[string]Instance{}}
+		w := &world{
+			view: newView(), there: map[string]Instance{}, told: map[string]Instance{}, said: map[string]Override{},
+		}
 		id := rapid.SampledFrom([]string{"a", "b", "c"})
 		state := rapid.SampledFrom([]State{Initializing, Ready, Draining, Failed, Terminated})
 
@@ -114,6 +119,17 @@ func TestTheViewFollows(t *testing.T) {
 				delete(w.there, key)
 				w.see(t, bus.KVEvent{Kind: bus.KVGone, Entry: bus.KVEntry{Key: key}})
 			},
+			"say": func(t *rapid.T) {
+				o := Override{Target: id.Draw(t, "target"), Mode: breaker.ForceOpen, TTL: rapid.IntRange(0, 9).Draw(t, "ttl")}
+				key := "_breaker._." + o.Target
+				w.said[key] = o
+				w.see(t, bus.KVEvent{Kind: bus.KVSet, Entry: entry(key, o)})
+			},
+			"take back": func(t *rapid.T) {
+				key := "_breaker._." + id.Draw(t, "target")
+				delete(w.said, key)
+				w.see(t, bus.KVEvent{Kind: bus.KVGone, Entry: bus.KVEntry{Key: key}})
+			},
 			"lose the watch": func(*rapid.T) { w.open = false },
 			"open the watch": func(t *rapid.T) {
 				w.open = true
@@ -127,6 +143,10 @@ func TestTheViewFollows(t *testing.T) {
 					}
 
 					w.see(t, bus.KVEvent{Kind: bus.KVSet, Entry: entry(key, i)})
+				}
+
+				for key, o := range w.said {
+					w.see(t, bus.KVEvent{Kind: bus.KVSet, Entry: entry(key, o)})
 				}
 
 				w.see(t, bus.KVEvent{Kind: bus.KVSynced})
@@ -145,6 +165,10 @@ func TestTheViewFollows(t *testing.T) {
 					t.Fatalf("the view differs (-there +seen):\n%s", diff)
 				}
 
+				if diff := cmp.Diff(w.said, w.view.overrides); diff != "" {
+					t.Fatalf("of what was said the view differs (-said +seen):\n%s", diff)
+				}
+
 				for key, i := range w.there {
 					if told, knew := w.told[i.ID]; !knew || !same(told, i) || told.Run != i.Run {
 						t.Fatalf("of %s a subscriber knows %+v, it is %+v", key, told, i)
@@ -157,6 +181,46 @@ func TestTheViewFollows(t *testing.T) {
 			},
 		})
 	})
+}
+
+// TestWhatIsAChangeOfBreakers: that one opens, or is forced, and not each call that fails.
+func TestWhatIsAChangeOfBreakers(t *testing.T) {
+	t.Parallel()
+
+	closed := breaker.Status{Name: "tool", State: breaker.Closed, Mode: breaker.Auto}
+	failing, open, forced, other := closed, closed, closed, closed
+	failing.Failures, open.State, forced.Mode, other.Name = 4, breaker.Open, breaker.ForceClosed, "db"
+
+	v := newView()
+	see := func(all ...breaker.Status) int {
+		i := Instance{Component: "llm", ID: "a", Run: "1", Report: Report{Breakers: all}}
+
+		events, err := v.apply(bus.KVEvent{Kind: bus.KVSet, Entry: entry("llm.a", i)}, time.Time{})
+		if err != nil {
+			t.Fatal(err)
+		}
+
+		return len(events)
+	}
+
+	see(closed)
+
+	for n, c := range []struct {
+		breakers []breaker.Status
+		events   int
+	}{
+		{[]breaker.Status{failing}, 0},
+		{[]breaker.Status{failing, other}, 0},
+		{[]breaker.Status{open, other}, 1},
+		{[]breaker.Status{other, open}, 0},
+		{[]breaker.Status{forced}, 1},
+		{[]breaker.Status{closed}, 1},
+		{nil, 0},
+	} {
+		if got := see(c.breakers...); got != c.events {
+			t.Errorf("step %d made %d events, want %d", n, got, c.events)
+		}
+	}
 }
 
 func TestEntriesThatAreNotOursAreRefused(t *testing.T) {

@@ -26,10 +26,7 @@ func (s *Settings) Check() error {
 		return err
 	}
 
-	s.backends = []backend{s.backend(first)}
-	if second != nil {
-		s.backends = append(s.backends, s.backend(second))
-	}
+	s.use(first, second)
 
 	return nil
 }

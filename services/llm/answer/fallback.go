@@ -18,19 +18,26 @@ type backend struct {
 	breaker *breaker.Breaker
 }
 
-func (s *Settings) backend(m provider.Model) backend {
-	return backend{model: m, breaker: breaker.New(m.Name(), s.Breaker)}
-}
+// use makes first the model that is asked, and second, unless it is nil, its fallback.
+func (s *Settings) use(first, second provider.Model) {
+	s.breakers = breaker.NewSet(s.Breaker)
+	s.backends = []backend{{model: first, breaker: s.breakers.For(first.Name())}}
 
-// Breakers returns the state of each provider's circuit breaker, after a successful Check.
-func (s *Settings) Breakers() []breaker.Status {
-	out := make([]breaker.Status, 0, len(s.backends))
-	for _, b := range s.backends {
-		out = append(out, b.breaker.Status())
+	if second == nil {
+		return
 	}
 
-	return out
+	name := second.Name()
+	if name == first.Name() { // at another address
+		name += "/fallback"
+	}
+
+	s.backends = append(s.backends, backend{model: second, breaker: s.breakers.For(name)})
 }
+
+// Breakers returns each provider's circuit breaker, by the provider and model, after a successful Check. That of a
+// fallback with the provider and model of the first one has "/fallback" behind them.
+func (s *Settings) Breakers() *breaker.Set { return s.breakers }
 
 // patient returns the backend's model as it is asked: again after a passing failure, and only while its breaker allows.
 func (s *Settings) patient(turn *framework.Turn, b backend) provider.Model {

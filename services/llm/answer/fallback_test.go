@@ -3,6 +3,7 @@ package answer_test
 import (
 	"context"
 	"net/http"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -40,7 +41,7 @@ func twoProviders(t *testing.T, steps ...providertest.Step) *pair {
 }
 
 // state is the one of the first provider's breaker.
-func (p *pair) state() breaker.State { return p.settings.Breakers()[0].State }
+func (p *pair) state() breaker.State { return p.settings.Breakers().For("openai/asked").Status().State }
 
 func refuses(c *providertest.Conn) {
 	c.Refuse(http.StatusServiceUnavailable, providertest.OpenAI().Refusal("server_error", "down"))
@@ -219,6 +220,11 @@ func TestTheFallbackIsChosenBySettings(t *testing.T) {
 			keys,
 			[]string{"openai/gpt-5.4-mini", "openai/llama"},
 		},
+		"same name": {
+			[]string{"-fallback-base-url", "http://h/v1"},
+			keys,
+			[]string{"openai/gpt-5.4-mini", "openai/gpt-5.4-mini/fallback"},
+		},
 		"offline": {[]string{"-fallback-provider", "offline"}, keys, []string{"openai/gpt-5.4-mini", "offline"}},
 		"own key": {
 			[]string{"-provider", "offline", "-fallback-provider", "anthropic"},
@@ -234,12 +240,12 @@ func TestTheFallbackIsChosenBySettings(t *testing.T) {
 		}
 
 		var got []string
-		for _, b := range s.Breakers() {
+		for _, b := range s.Breakers().Statuses() {
 			got = append(got, b.Name)
 		}
 
-		if diff := cmp.Diff(c.want, got); diff != "" {
-			t.Errorf("%s: %s", name, diff)
+		if diff := cmp.Diff(slices.Sorted(slices.Values(c.want)), got); diff != "" || s.Name() != c.want[0] {
+			t.Errorf("%s: %s is asked first; %s", name, s.Name(), diff)
 		}
 	}
 

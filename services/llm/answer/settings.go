@@ -57,6 +57,7 @@ type Settings struct {
 	Breaker breaker.Config
 
 	backends []backend // whom to ask, in this order
+	breakers *breaker.Set
 }
 
 // Fallback says which model answers while the first one can't. Each provider has a circuit breaker of its own.

@@ -45,7 +45,7 @@ func TestAProviderGoesDownAndComesBack(t *testing.T) {
 		first, second := &scripted{name: "first", down: true}, &scripted{name: "second"}
 
 		s := &Settings{Retry: provider.Retry{Backoff: time.Second}}
-		s.backends = []backend{s.backend(first), s.backend(second)}
+		s.use(first, second)
 
 		broker := membus.NewBroker(membus.Config{})
 		b := broker.Open()
@@ -65,7 +65,7 @@ func TestAProviderGoesDownAndComesBack(t *testing.T) {
 			asked, begun := first.asked, time.Now()
 			text := answered(t, client)
 			story = append(story, fmt.Sprintf("%s after %d requests and %v, %s",
-				text, first.asked-asked, time.Since(begun).Round(time.Second), s.Breakers()[0].State))
+				text, first.asked-asked, time.Since(begun).Round(time.Second), s.Breakers().For("first").Status().State))
 		}
 
 		for range 4 {
@@ -104,7 +104,7 @@ func TestAProviderGoesDownAndComesBack(t *testing.T) {
 			t.Errorf("story (-want +got):\n%s", diff)
 		}
 
-		if status := s.Breakers()[0]; status.Opened != 2 || status.State != breaker.Closed {
+		if status := s.Breakers().For("first").Status(); status.Opened != 2 || status.State != breaker.Closed {
 			t.Errorf("status: %+v", status)
 		}
 

@@ -28,7 +28,14 @@ type shop struct {
 func newShop(t *testing.T) *shop {
 	t.Helper()
 
-	s := &shop{t: t, url: embeddedtest.Run(t).URL()}
+	return shopAt(t, embeddedtest.Run(t).URL())
+}
+
+// shopAt is a shop on the server at a URL.
+func shopAt(t *testing.T, url string) *shop {
+	t.Helper()
+
+	s := &shop{t: t, url: url}
 
 	var err error
 	if s.client, err = framework.Connect(t.Context(), framework.Config{URL: s.url}); err != nil {
@@ -72,7 +79,14 @@ func (s *shop) open(id string, args ...string) *process {
 func (s *shop) start(args ...string) *process {
 	s.t.Helper()
 
-	return start(s.t, nil, []string{"NATS_URL=" + s.url}, "tool", args...)
+	return s.program("tool", args...)
+}
+
+// program starts a process on the shop's server.
+func (s *shop) program(name string, args ...string) *process {
+	s.t.Helper()
+
+	return start(s.t, nil, []string{"WOODWORK_SERVER=" + s.url}, name, args...)
 }
 
 // event returns the next event for which holds does.
@@ -95,7 +109,7 @@ func (s *shop) event(holds func(registry.Event) bool) registry.Event {
 func (s *shop) run(args ...string) string {
 	s.t.Helper()
 
-	p := start(s.t, nil, []string{"NATS_URL=" + s.url}, "woodwork", args...)
+	p := s.program("woodwork", args...)
 	if code := p.wait(); code != 0 {
 		s.t.Fatalf("woodwork %v exited with %d: %s", args, code, p.stderr)
 	}
@@ -134,7 +148,7 @@ func TestComponentsFromTheCommandLine(t *testing.T) {
 	quick := []string{"-registry-ttl", "3s", "-registry-heartbeat", "200ms"}
 	s.open("zoe", quick...)
 	adam := s.open("adam-of-a-long-name", quick...)
-	start(t, nil, []string{"NATS_URL=" + s.url}, "woodwork-llm", "-instance", "mini")
+	s.program("woodwork-llm", "-instance", "mini")
 	s.event(func(e registry.Event) bool { return e.Instance.ID == "mini" && e.Instance.State == registry.Ready })
 
 	for _, operation := range []string{"who", "fail"} { // one of each instance's, or both of one's

@@ -6,8 +6,8 @@
 //
 // File map: main.go the commands; up.go and chat.go one each; broker.go where the bus is; conversation.go prompts in,
 // answers out; interrupt.go what Ctrl-C means; actions.go what the commands share that look at a running application:
-// component*.go the instances that are there, session*.go sessions, and dead*.go turns that were set aside; print.go how
-// they print.
+// component*.go the instances that are there, breaker*.go their circuit breakers, session*.go sessions, and dead*.go turns
+// that were set aside; print.go how they print.
 package main
 
 import (
@@ -41,6 +41,7 @@ func commands() []command {
 		{"up", "run a pipeline and chat with it: input, language model, output", up},
 		{"chat", "chat with a pipeline that already runs", chat},
 		{"component", "list the instances that are there, or say all about some: component ls", component},
+		{"breaker", "list circuit breakers, or force some: breaker ls", circuitBreakers},
 		{"session", "list, show or end sessions: session ls", sessions},
 		{"dead", "list, show, replay or drop turns that were set aside: dead ls", dead},
 		{"healthcheck", "ask a health endpoint; exit 0 when it is well", healthcheck},

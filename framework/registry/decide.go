@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -95,12 +96,16 @@ func (r *Registry) store(ctx context.Context, o Override) error {
 
 	for range tries {
 		there, getErr := r.kv.Get(ctx, bus.Registry, key)
+		if getErr == nil && bytes.Equal(there.Value, value) { // by an earlier try
+			return nil
+		}
+
 		if getErr != nil && !errors.Is(getErr, bus.ErrNotFound) {
 			return errors.Join(err, getErr)
 		}
 
 		_, err = r.kv.Set(ctx, bus.Registry, key, value, there.Revision, time.Duration(o.TTL)*time.Second)
-		if !errors.Is(err, bus.ErrUnknown) && !errors.Is(err, bus.ErrConflict) {
+		if err = interrupted(ctx, err); !errors.Is(err, bus.ErrUnknown) && !errors.Is(err, bus.ErrConflict) {
 			return err
 		}
 	}
@@ -115,10 +120,20 @@ func (r *Registry) remove(ctx context.Context, o Override) error {
 	}
 
 	for range tries {
-		if err = r.kv.Delete(ctx, bus.Registry, key, 0); !errors.Is(err, bus.ErrUnknown) {
+		err = r.kv.Delete(ctx, bus.Registry, key, 0)
+		if err = interrupted(ctx, err); !errors.Is(err, bus.ErrUnknown) {
 			return err
 		}
 	}
 
 	return err
+}
+
+// interrupted says of a change that failed because its context ended that its outcome is unknown.
+func interrupted(ctx context.Context, err error) error {
+	if err == nil || ctx.Err() == nil || errors.Is(err, bus.ErrUnknown) {
+		return err
+	}
+
+	return fmt.Errorf("%w: %w", bus.ErrUnknown, err)
 }

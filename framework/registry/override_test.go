@@ -2,8 +2,10 @@ package registry
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -205,7 +207,7 @@ func TestAnUnknownOutcome(t *testing.T) {
 	t.Parallel()
 
 	open, auto := forced("db", "", breaker.ForceOpen), forced("db", "", breaker.Auto)
-	always := strings.Split(strings.Repeat("lost ", tries)[:5*tries-1], " ")
+	always := slices.Repeat([]string{"lost"}, tries)
 
 	for name, c := range map[string]struct {
 		op       bustest.Op
@@ -214,6 +216,7 @@ func TestAnUnknownOutcome(t *testing.T) {
 		unknown  bool
 	}{
 		"stored":         {bustest.OpSet, open, []string{"stored"}, false},
+		"always stored":  {bustest.OpSet, open, slices.Repeat([]string{"stored"}, tries), false},
 		"not stored":     {bustest.OpSet, open, []string{"lost"}, false},
 		"first not":      {bustest.OpSet, open, []string{"lost", "lost", "stored"}, false},
 		"never stored":   {bustest.OpSet, open, always, true},
@@ -249,6 +252,37 @@ func TestAnUnknownOutcome(t *testing.T) {
 			case c.say.Mode == breaker.Auto && !errors.Is(err, bus.ErrNotFound),
 				c.say.Mode != breaker.Auto && !bytes.Contains(there.Value, []byte(`"mode":"open"`)):
 				t.Errorf("afterwards there is %s, %v", there.Value, err)
+			}
+		})
+	}
+}
+
+// hanging is a store that answers no change.
+type hanging struct{ bus.KV }
+
+func (hanging) Set(ctx context.Context, _ bus.Bucket, _ string, _ []byte, _ uint64, _ time.Duration) (uint64, error) {
+	<-ctx.Done()
+
+	return 0, ctx.Err()
+}
+
+func (hanging) Delete(ctx context.Context, _ bus.Bucket, _ string, _ uint64) error {
+	<-ctx.Done()
+
+	return ctx.Err()
+}
+
+func TestTheOutcomeOfWhatWasInterruptedIsUnknown(t *testing.T) {
+	t.Parallel()
+
+	for _, m := range []breaker.Mode{breaker.ForceOpen, breaker.Auto} {
+		synctest.Test(t, func(t *testing.T) {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+
+			err := New(hanging{newBus()}, Config{}).Override(ctx, forced("db", "", m))
+			if !errors.Is(err, bus.ErrUnknown) || !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("%s ended with %v", m, err)
 			}
 		})
 	}

@@ -3,6 +3,9 @@ package framework_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -155,6 +158,66 @@ func TestATurnsCallsEndWithIt(t *testing.T) {
 			return
 		}
 	}
+}
+
+// TestARefusedCallTakesNoTime: what fails is called five times, and from then on a call of it fails in less than a
+// millisecond, also with a fallback.
+func TestARefusedCallTakesNoTime(t *testing.T) {
+	t.Parallel()
+	onEachBus(t, func(t *testing.T, open func() framework.Config) {
+		const calls = 1001
+
+		var served atomic.Int32
+
+		took := make([]time.Duration, 0, calls)
+		done := make(chan error, 1)
+
+		running(t, framework.Service{Name: "tool", Calls: map[string]call.Handler{
+			"fail": func(context.Context, *call.Incoming) error { served.Add(1); return errors.New("no paper") },
+		}}, open())
+		running(t, framework.Service{Name: "agent", Handler: func(ctx context.Context, turn *framework.Turn) error {
+			request := call.Request{Operation: "fail"}
+			for ctx.Err() == nil {
+				if _, err := turn.Call(ctx, "tool", request); errors.Is(err, call.ErrBreakerOpen) {
+					break
+				}
+			}
+
+			request.Fallback = func(context.Context, error) ([]byte, error) { return []byte("instead"), nil }
+
+			for n := range calls {
+				begun := time.Now()
+				body, err := turn.Call(ctx, "tool", request)
+				took = append(took, time.Since(begun))
+
+				if err != nil || string(body) != "instead" {
+					done <- fmt.Errorf("call %d: got %q, %w", n, body, err)
+
+					return nil
+				}
+			}
+
+			done <- nil
+
+			return nil
+		}}, open())
+
+		user := connect(t, open())
+		if _, err := user.Post(t.Context(), framework.Post{Session: "s", Component: "agent"}, []byte("go")); err != nil {
+			t.Fatal(err)
+		}
+
+		if err := <-done; err != nil {
+			t.Fatal(err)
+		}
+
+		slices.Sort(took)
+		t.Logf("of %d refused calls the median took %v, 99 of 100 at most %v", calls, took[calls/2], took[calls*99/100])
+
+		if took[calls/2] >= time.Millisecond || served.Load() != 5 {
+			t.Errorf("the median took %v, %d calls were served", took[calls/2], served.Load())
+		}
+	})
 }
 
 // TestACallEndsWithItsInstance: one that vanishes without a word is noticed by the registry, long before the call's own

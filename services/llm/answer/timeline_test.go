@@ -16,9 +16,17 @@ import (
 	"github.com/woodwork-go/woodwork/services/llm/provider"
 )
 
+// How long the models take to answer, and the first one to fail.
+const (
+	firstTakes  = time.Second
+	secondTakes = 2 * time.Second
+	failsAfter  = 300 * time.Millisecond
+)
+
 // scripted is a model that is up or down, by the test's word.
 type scripted struct {
 	name  string
+	takes time.Duration
 	down  bool
 	asked int
 }
@@ -31,20 +39,33 @@ func (m *scripted) Stream(
 	m.asked++
 
 	if m.down {
+		<-time.After(failsAfter) // of the bubble
+
 		return provider.Result{}, &provider.Error{Provider: m.name, Kind: provider.KindUnavailable}
 	}
+
+	<-time.After(m.takes) // of the bubble
 
 	return provider.Result{Provider: m.name, FinishReason: "stop"}, emit(m.name)
 }
 
-// TestAProviderGoesDownAndComesBack is the whole story with exact times: what was answered by whom, after how long, and
-// how often the provider was asked.
+// TestAProviderGoesDownAndComesBack is the whole story with exact times: what was answered by whom, after how long, how
+// often the provider was asked, and when its breaker changed. While it is open an answer takes as long as the fallback's
+// own, to the nanosecond.
 func TestAProviderGoesDownAndComesBack(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		first, second := &scripted{name: "first", down: true}, &scripted{name: "second"}
+		first, second := &scripted{name: "first", takes: firstTakes, down: true}, &scripted{name: "second", takes: secondTakes}
+		begun := time.Now()
 
-		s := &Settings{Retry: provider.Retry{Backoff: time.Second}}
+		var changes, story []string
+
+		s := &Settings{
+			Retry: provider.Retry{Backoff: time.Nanosecond}, // too short to be varied by chance
+			Breaker: breaker.Config{OnChange: func(c breaker.Change) {
+				changes = append(changes, fmt.Sprintf("%v: %s is %s after %s", c.At.Sub(begun), c.Name, c.To, c.From))
+			}},
+		}
 		s.use(first, second)
 
 		broker := membus.NewBroker(membus.Config{})
@@ -59,49 +80,62 @@ func TestAProviderGoesDownAndComesBack(t *testing.T) {
 			t.Fatal(err)
 		}
 
-		var story []string
-
 		tell := func() {
-			asked, begun := first.asked, time.Now()
+			asked, posted := first.asked, time.Now()
 			text := answered(t, client)
-			story = append(story, fmt.Sprintf("%s after %d requests and %v, %s",
-				text, first.asked-asked, time.Since(begun).Round(time.Second), s.Breakers().For("first").Status().State))
+			story = append(story, fmt.Sprintf("%v: %s in %v, the first was asked %d times, %s", time.Since(begun),
+				text, time.Since(posted), first.asked-asked, s.Breakers().For("first").Status().State))
 		}
 
-		for range 4 {
+		justBeforeRecovery := func() { // of the bubble
+			<-time.After(time.Until(s.Breakers().For("first").Status().Since.Add(time.Minute - time.Nanosecond)))
+		}
+
+		for range 3 { // five failures
 			tell()
 		}
 
-		<-time.After(59 * time.Second)
 		tell()
-
-		<-time.After(2 * time.Second) // it is tried, and still down
+		justBeforeRecovery()
 		tell()
+		tell() // it is tried, and still down
 		tell()
 
 		first.down = false
 
-		<-time.After(time.Minute)
+		justBeforeRecovery()
 
-		for range 4 {
+		for range 5 {
 			tell()
 		}
 
-		want := []string{
-			"second after 2 requests and 1s, closed",
-			"second after 2 requests and 1s, closed",
-			"second after 1 requests and 1s, open", // the fifth failure
-			"second after 0 requests and 0s, open",
-			"second after 0 requests and 0s, open",
-			"second after 1 requests and 1s, open", // the probe
-			"second after 0 requests and 0s, open",
-			"first after 1 requests and 0s, half-open",
-			"first after 1 requests and 0s, half-open",
-			"first after 1 requests and 0s, closed",
-			"first after 1 requests and 0s, closed",
+		wantStory := []string{
+			"2.600000001s: second in 2.600000001s, the first was asked 2 times, closed",
+			"5.200000002s: second in 2.600000001s, the first was asked 2 times, closed",
+			"7.500000003s: second in 2.300000001s, the first was asked 1 times, open", // the fifth failure
+			"9.500000003s: second in 2s, the first was asked 0 times, open",
+			"1m7.500000001s: second in 2s, the first was asked 0 times, open",           // a nanosecond before the recovery
+			"1m9.800000002s: second in 2.300000001s, the first was asked 1 times, open", // the probe
+			"1m11.800000002s: second in 2s, the first was asked 0 times, open",
+			"2m9.8s: second in 2s, the first was asked 0 times, open", // it is up, and nobody asks yet
+			"2m10.8s: first in 1s, the first was asked 1 times, half-open",
+			"2m11.8s: first in 1s, the first was asked 1 times, half-open",
+			"2m12.8s: first in 1s, the first was asked 1 times, closed",
+			"2m13.8s: first in 1s, the first was asked 1 times, closed",
 		}
-		if diff := cmp.Diff(want, story); diff != "" {
+		if diff := cmp.Diff(wantStory, story); diff != "" {
 			t.Errorf("story (-want +got):\n%s", diff)
+		}
+
+		wantChanges := []string{
+			"5.500000002s: first is open after closed",
+			"1m7.500000001s: first is half-open after open",
+			"1m7.800000001s: first is open after half-open",
+			"2m9.8s: first is half-open after open",
+			"2m12.8s: first is closed after half-open",
+		}
+		if diff := cmp.Diff(wantChanges, changes); diff != "" {
+			t.Errorf("changes (-want +got):\n%s", diff)
 		}
 
 		if status := s.Breakers().For("first").Status(); status.Opened != 2 || status.State != breaker.Closed {

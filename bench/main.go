@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -14,18 +15,22 @@ import (
 	"runtime"
 	"time"
 
+	"github.com/woodwork-go/woodwork/bench/measure"
 	"github.com/woodwork-go/woodwork/bench/report"
 	"github.com/woodwork-go/woodwork/bench/row"
 )
 
 func main() {
-	quick := flag.Bool("quick", false, "take less than four minutes, and write quick.json")
-	rows := flag.String("run", "", "measure only the rows whose names match the `regexp`")
-	dir := flag.String("out", "results", "`folder` for the results")
+	var o options
+
+	flag.BoolVar(&o.quick, "quick", false, "take less than four minutes, and write quick.json")
+	flag.StringVar(&o.rows, "run", "", "measure only the rows whose names match the `regexp`")
+	flag.StringVar(&o.out, "out", "results", "`folder` for the results")
+	flag.StringVar(&o.profiles, "profile", "", "`folder` for pprof profiles of each row (default: none are taken)")
 	flag.Parse()
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	err := bench(ctx, *quick, *rows, *dir)
+	err := bench(ctx, &o)
 
 	stop()
 
@@ -35,8 +40,14 @@ func main() {
 	}
 }
 
-func bench(ctx context.Context, quick bool, rows, dir string) error {
-	wanted, err := regexp.Compile(rows)
+// options are what the flags say.
+type options struct {
+	quick               bool
+	rows, out, profiles string
+}
+
+func bench(ctx context.Context, o *options) error {
+	wanted, err := regexp.Compile(o.rows)
 	if err != nil {
 		return fmt.Errorf("-run: %w", err)
 	}
@@ -50,7 +61,7 @@ func bench(ctx context.Context, quick bool, rows, dir string) error {
 
 		begun := time.Now()
 
-		if err := measure(ctx, r, row.Scale{Quick: quick}, out); err != nil {
+		if err := profiled(ctx, r, o, out); err != nil {
 			return fmt.Errorf("%s: %w", r.Name, err)
 		}
 
@@ -61,11 +72,26 @@ func bench(ctx context.Context, quick bool, rows, dir string) error {
 		return err //nolint:wrapcheck // it says what it was doing
 	}
 
-	return write(out, dir, quick)
+	return write(out, o.out, o.quick)
 }
 
-// measure runs a row on brokers of its own.
-func measure(ctx context.Context, r row.Row, scale row.Scale, out *report.Report) error {
+// profiled measures a row, and takes profiles meanwhile if they are wanted.
+func profiled(ctx context.Context, r row.Row, o *options, out *report.Report) error {
+	scale := row.Scale{Quick: o.quick}
+	if o.profiles == "" {
+		return run(ctx, r, scale, out)
+	}
+
+	stop, err := measure.Profile(o.profiles, r.Name)
+	if err != nil {
+		return err //nolint:wrapcheck // it says what it was doing
+	}
+
+	return errors.Join(run(ctx, r, scale, out), stop())
+}
+
+// run measures a row on brokers of its own.
+func run(ctx context.Context, r row.Row, scale row.Scale, out *report.Report) error {
 	e := &row.Env{Scale: scale}
 	err := r.Run(ctx, e, out)
 

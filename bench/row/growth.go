@@ -13,7 +13,7 @@ import (
 )
 
 const (
-	// talking is how many of the open sessions talk at a time.
+	// talking is how many of the open sessions talk at a time, where there are as many.
 	talking = 1000
 	// perSecond is how many chunks they send in all.
 	perSecond = 5000
@@ -21,12 +21,12 @@ const (
 	openers = 64
 )
 
-// growth opens more and more sessions, each with a writer that has written and a reader that has read, and lets a
-// thousand of them talk: what the others cost is what grows.
+// growth opens more and more sessions, each with a writer that has written and a reader that has read, and lets all of
+// them talk, or a thousand: what the others cost is what grows.
 func growth(ctx context.Context, e *Env, out *report.Report) error {
-	steps := []int{1_000, 3_000, 10_000, 30_000, 100_000}
+	steps := []int{1, 10, 100, talking, 3_000, 10_000, 30_000, 100_000}
 	if e.Quick {
-		steps = []int{1_000, 100_000}
+		steps = []int{talking, 100_000}
 	}
 
 	url, err := e.nats(ctx)
@@ -66,7 +66,7 @@ func growth(ctx context.Context, e *Env, out *report.Report) error {
 		p50.Points = append(p50.Points, report.Point{X: float64(n), Y: g.print(out, n, bytes).Value})
 		p99.Points = append(p99.Points, report.Point{X: float64(n), Y: millis("", g.took.P(tail)).Value})
 
-		if first == nil {
+		if n == talking {
 			first = g
 		}
 
@@ -132,10 +132,11 @@ func (g *grown) print(out *report.Report, open int, bytes float64) report.Figure
 func talkSome(ctx context.Context, open []lane.Lane, seconds int) (*grown, error) {
 	var (
 		g        = &grown{took: measure.NewLatency()}
-		interval = time.Second * talking / perSecond
-		chunks   = seconds * perSecond / talking
-		took     = make([]*measure.Latency, talking)
-		step     = len(open) / talking
+		n        = min(len(open), talking)
+		interval = time.Second * time.Duration(n) / perSecond
+		chunks   = seconds * perSecond / n
+		took     = make([]*measure.Latency, n)
+		step     = len(open) / n
 	)
 
 	before, err := measure.CPU()
@@ -146,8 +147,8 @@ func talkSome(ctx context.Context, open []lane.Lane, seconds int) (*grown, error
 	group, ctx := errgroup.WithContext(ctx)
 	start := time.Now().Add(time.Second)
 
-	for i := range talking {
-		l, at := open[i*step], start.Add(interval*time.Duration(i)/talking)
+	for i := range n {
+		l, at := open[i*step], start.Add(interval*time.Duration(i)/time.Duration(n))
 		took[i] = measure.NewLatency()
 
 		group.Go(func() error {

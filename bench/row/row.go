@@ -45,7 +45,7 @@ func All() []Row {
 		{"throughput", "chunks per second on one stream", throughput},
 		{"sizes", "the same over the size of the chunks", sizes},
 		{"sessions", "1,000 sessions × 50 chunks/s through two hops", sessions},
-		{"growth", "5,000 chunks/s in all among 1,000 to 100,000 open sessions", growth},
+		{"growth", "5,000 chunks/s in all among 1 to 100,000 open sessions", growth},
 		{"catchup", "100 frames in a log of 1 M entries", catchUp},
 		{"turns", "an acknowledged post of a turn", turns},
 		{"first-token", "the first token through three services", firstToken},

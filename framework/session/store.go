@@ -109,7 +109,7 @@ func (s *Store) Own(name string) (id string, mine bool) {
 // Create stores a new session: the ID, Graph and Metadata of what it is given. It fails with [ErrExists] when there is
 // one that has not ended.
 func (s *Store) Create(ctx context.Context, fresh Session) (Session, error) {
-	made, err := s.change(ctx, fresh.ID, func(there *Session, exists bool) error {
+	made, err := s.change(ctx, fresh.ID, guessNew, func(there *Session, exists bool) error {
 		if exists && there.State == Active {
 			return ErrExists
 		}
@@ -144,7 +144,7 @@ func (s *Store) Get(ctx context.Context, id string) (Session, error) {
 // anybody is lost. It renews the session. It fails with bus.ErrNotFound, or with what change returns. ID, Tenant and
 // Created stay as they are.
 func (s *Store) Update(ctx context.Context, id string, change func(*Session) error) (Session, error) {
-	changed, err := s.change(ctx, id, func(there *Session, exists bool) error {
+	changed, err := s.change(ctx, id, look, func(there *Session, exists bool) error {
 		if !exists {
 			return bus.ErrNotFound
 		}
@@ -167,11 +167,12 @@ const maxRenewed = 10_000
 // Touch says that a session is in use: it makes one that is not there, or has ended, and renews one that is, with the
 // state that components keep in it. It does so once in a tenth of the time to live, and nothing in between.
 func (s *Store) Touch(ctx context.Context, id string) error {
-	if !s.due(id) {
+	due, first := s.due(id)
+	if !due {
 		return nil
 	}
 
-	there, err := s.change(ctx, id, func(there *Session, exists bool) error {
+	there, err := s.change(ctx, id, first, func(there *Session, exists bool) error {
 		if !exists || there.State != Active {
 			there.State, there.Created, there.Components = Active, time.Now().UTC(), nil
 		}
@@ -195,14 +196,17 @@ func (s *Store) Touch(ctx context.Context, id string) error {
 	return nil
 }
 
-// due reports whether a session should be renewed, and notes that it is.
-func (s *Store) due(id string) bool {
+// due reports whether a session should be renewed, and notes that it is. One that this store has not met is most often
+// new.
+func (s *Store) due(id string) (due bool, first guess) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 
 	now := time.Now()
-	if last, known := s.renewed[id]; known && now.Sub(last) < s.cfg.TTL/renewals {
-		return false
+
+	last, known := s.renewed[id]
+	if known && now.Sub(last) < s.cfg.TTL/renewals {
+		return false, look
 	}
 
 	if len(s.renewed) >= maxRenewed {
@@ -211,7 +215,7 @@ func (s *Store) due(id string) bool {
 
 	s.renewed[id] = now
 
-	return true
+	return true, guess(!known)
 }
 
 func (s *Store) forget(id string) {
@@ -348,8 +352,19 @@ func (s *Store) key(id string) (string, error) {
 	return subjects.SessionKey(name)
 }
 
+// guess says whether a change takes a session for new before it looks. That saves the look where it is new, and costs one
+// more write that is refused where it isn't.
+type guess bool
+
+const (
+	look     guess = false
+	guessNew guess = true
+)
+
 // change applies a change to what is there until it was stored on top of exactly that.
-func (s *Store) change(ctx context.Context, id string, apply func(there *Session, exists bool) error) (Session, error) {
+func (s *Store) change(
+	ctx context.Context, id string, first guess, apply func(there *Session, exists bool) error,
+) (Session, error) {
 	key, err := s.key(id)
 	if err != nil {
 		return Session{}, err
@@ -361,35 +376,55 @@ func (s *Store) change(ctx context.Context, id string, apply func(there *Session
 	}
 	defer unlock()
 
+	if first == guessNew {
+		there, err := s.put(ctx, id, Session{}, 0, apply)
+		if !errors.Is(err, bus.ErrConflict) {
+			return there, err
+		}
+	}
+
 	for try := 0; ; try++ {
 		there, revision, err := s.read(ctx, id)
 		if err != nil && !errors.Is(err, bus.ErrNotFound) {
 			return there, err
 		}
 
-		made := there.Created
-		if err := apply(&there, revision != 0); err != nil {
-			return there, err
-		}
-
-		if there.Created.IsZero() {
-			there.Created = made
-		}
-
-		there.ID, there.Updated, there.Write = id, time.Now().UTC(), rand.Text()
-		if err := there.check(); err != nil {
-			return there, err
-		}
-
-		err = s.store(ctx, key, there, revision)
+		there, err = s.put(ctx, id, there, revision, apply)
 		if err == nil || !again(ctx, err, try) {
 			return there, err
 		}
 	}
 }
 
+// put applies a change to a session and stores it on top of a revision, 0 for one that is not there. It fails with
+// bus.ErrConflict when that is not what is there.
+func (s *Store) put(
+	ctx context.Context, id string, there Session, revision uint64, apply func(there *Session, exists bool) error,
+) (Session, error) {
+	made := there.Created
+	if err := apply(&there, revision != 0); err != nil {
+		return there, err
+	}
+
+	if there.Created.IsZero() {
+		there.Created = made
+	}
+
+	there.ID, there.Updated, there.Write = id, time.Now().UTC(), rand.Text()
+	if err := there.check(); err != nil {
+		return there, err
+	}
+
+	return there, s.store(ctx, there, revision)
+}
+
 // store writes a record at a revision and finds out what became of it where the bus can't say.
-func (s *Store) store(ctx context.Context, key string, there Session, revision uint64) error {
+func (s *Store) store(ctx context.Context, there Session, revision uint64) error {
+	key, err := s.key(there.ID)
+	if err != nil {
+		return err
+	}
+
 	value, err := json.Marshal(there)
 	if err != nil {
 		return fmt.Errorf("encode: %w", err)
@@ -454,7 +489,7 @@ func (s *Store) ttl() time.Duration {
 
 // note makes a component one that has state in a session.
 func (s *Store) note(ctx context.Context, id, component string) error {
-	_, err := s.change(ctx, id, func(there *Session, exists bool) error {
+	_, err := s.change(ctx, id, look, func(there *Session, exists bool) error {
 		if !exists {
 			there.State, there.Graph, there.Created = Active, DefaultGraph(), time.Now().UTC()
 		}

@@ -1,6 +1,9 @@
 package bus
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // Bus is one connection to a broker with all that Woodwork needs of it.
 //
@@ -16,6 +19,8 @@ type Bus interface { //nolint:interfacebloat // it is the sum of small ones
 
 	// Info says which bus this is and what it promises.
 	Info() Info
+	// Connection says how the connection to the broker does. It waits for nothing.
+	Connection() Connection
 	// Close ends the connection after what was sent has left the process. It is idempotent. Calls in progress and
 	// later ones fail with [ErrClosed].
 	Close(ctx context.Context) error
@@ -40,6 +45,19 @@ type Info struct {
 	Durability Durability
 	// MaxBody is the largest body of a frame or letter in bytes that the broker accepts.
 	MaxBody int
+}
+
+// Connection is how the connection of a bus to its broker does, as far as this process has noticed: a broker that falls
+// silent is noticed after 15 seconds at most.
+type Connection struct {
+	// Up says that it is there; that of a closed bus is not.
+	Up bool `json:"up"`
+	// Since is when it came or went last, by the clock of this process, in UTC.
+	Since time.Time `json:"since"`
+	// Lost is how often it broke since the bus was opened.
+	Lost uint64 `json:"lost"`
+	// Reason says in one line why it broke last; empty when it never did.
+	Reason string `json:"reason,omitempty"`
 }
 
 // Durability says what an acknowledged append survives. The zero value promises nothing.

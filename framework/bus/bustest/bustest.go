@@ -41,9 +41,9 @@ type Harness struct {
 	Cut func(t testing.TB, b bus.Bus)
 	// Fill makes the broker refuse to store more until free is called. nil leaves out the cases that need it.
 	Fill func(t testing.TB) (free func())
-	// Restart kills the broker's process and starts it again on the same address and data; it returns when the broker
-	// can be used. nil leaves out the cases that need it.
-	Restart func(t testing.TB)
+	// Restart kills the broker's process, calls meanwhile, and starts it again on the same address and data; it returns
+	// when the broker can be used. nil leaves out the cases that need it.
+	Restart func(t testing.TB, meanwhile func())
 }
 
 // Run checks that the bus behind the harness keeps every promise of the port. It calls open once for the
@@ -89,9 +89,9 @@ func cases() []promise {
 	var all []promise
 
 	for _, some := range [][]promise{
-		infoCases(), logCases(), frameCases(), fenceCases(), followCases(), signalCases(), readCases(), outcomeCases(),
-		mailboxCases(), claimCases(), adoptCases(), stressCases(), kvCases(), watchCases(), deadCases(), rpcCases(), rpcEndCases(),
-		limitCases(), fullCases(), restartCases(), hostileCases(), closeCases(),
+		infoCases(), connectionCases(), logCases(), frameCases(), fenceCases(), followCases(), signalCases(), readCases(),
+		outcomeCases(), mailboxCases(), claimCases(), adoptCases(), stressCases(), kvCases(), watchCases(), deadCases(),
+		rpcCases(), rpcEndCases(), limitCases(), fullCases(), restartCases(), hostileCases(), closeCases(),
 	} {
 		all = append(all, some...)
 	}

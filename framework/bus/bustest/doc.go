@@ -8,7 +8,7 @@
 // results must be the same. Faulty also serves tests of what is built on a bus.
 //
 // File map: bustest.go Run and what it is given; suite.go what cases share; promises.go their names; writer.go, tail.go
-// and script.go a writer, a reader and a log to be read; log*.go, mailbox*.go, kv*.go, dead.go, signals.go, rpc*.go,
-// limits.go, full.go, restart.go, hostile.go and close.go the cases; stock.go one of everything; faulty.go, live.go,
+// and script.go a writer, a reader and a log to be read; connection.go, log*.go, mailbox*.go, kv*.go, dead.go, signals.go,
+// rpc*.go, limits.go, full.go, restart.go, hostile.go and close.go the cases; stock.go one of everything; faulty.go, live.go,
 // hints.go and faultycall.go the faults. The test in buses_test.go writes docs/buses.md.
 package bustest

@@ -227,7 +227,7 @@ func manyReaders(t *testing.T, s *suite) {
 
 func followAfterCut(t *testing.T, s *suite) {
 	if s.Cut == nil {
-		t.Skip("this bus has no connection that can break")
+		t.Skip(noCut)
 	}
 
 	writing, reading := s.open(t), s.open(t)

@@ -24,7 +24,7 @@ func restartKeeps(t *testing.T, s *suite) {
 	b := s.open(t)
 	kept := keep(t, b)
 
-	s.Restart(t)
+	s.Restart(t, func() {})
 	kept.want(t, s.open(t))
 	kept.want(t, b)
 	kept.goOn(t, b)
@@ -75,7 +75,7 @@ func restartGoesOn(t *testing.T, s *suite) {
 	}()
 
 	receive(t, "half of the frames", begun)
-	s.Restart(t)
+	s.Restart(t, func() {})
 	receive(t, "writer", written)
 	receive(t, "reader", read)
 

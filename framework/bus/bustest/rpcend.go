@@ -173,7 +173,7 @@ func cutInProgress(t *testing.T, s *suite, serving, calling, broken bus.Bus) {
 	t.Helper()
 
 	if s.Cut == nil {
-		t.Skip("this bus has no connection that can break")
+		t.Skip(noCut)
 	}
 
 	at, h, ctx := newEndpoint(), newBlocking(), within(t)

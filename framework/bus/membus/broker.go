@@ -77,10 +77,13 @@ func NewBroker(cfg Config) *Broker {
 // Open returns a connection to the broker. Buses of one broker share everything but their followers, workers and
 // claims, as processes on one server do.
 func (b *Broker) Open() *Bus {
-	return &Bus{
+	opened := &Bus{
 		broker: b, done: make(chan struct{}), servers: make(map[bus.Endpoint]*server),
 		followers: make(map[*follower]struct{}), listeners: make(map[*listener]struct{}),
 	}
+	opened.link.Up()
+
+	return opened
 }
 
 // New returns the only bus of a broker of its own.

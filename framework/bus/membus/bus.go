@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/woodwork-go/woodwork/framework/bus"
+	"github.com/woodwork-go/woodwork/framework/bus/internal/connection"
 	"github.com/woodwork-go/woodwork/framework/bus/internal/crew"
 )
 
@@ -18,6 +19,7 @@ type Bus struct {
 	closed atomic.Bool
 	lapsed atomic.Bool
 	done   chan struct{}
+	link   connection.Log
 
 	workers crew.Set[*worker]
 
@@ -34,6 +36,9 @@ func (b *Bus) Info() bus.Info {
 	return bus.Info{Kind: "memory", URL: "memory:", Durability: bus.Memory, MaxBody: b.broker.cfg.MaxBody}
 }
 
+// Connection implements [bus.Bus]. It is up until Close.
+func (b *Bus) Connection() bus.Connection { return b.link.Now() }
+
 // Close implements [bus.Bus]. Mailboxes that the bus holds go to workers of other buses after their lease, and the
 // contexts of their serve calls are cancelled at once. Close waits for deliveries in progress, so a deliver function
 // must not call it; for handlers of calls it waits until ctx ends. It always returns nil.
@@ -43,6 +48,7 @@ func (b *Bus) Close(ctx context.Context) error {
 	}
 
 	close(b.done)
+	b.link.Close()
 	b.dropClaims()
 	b.stopAll(ctx)
 

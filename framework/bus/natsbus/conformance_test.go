@@ -30,9 +30,10 @@ func TestConformance(t *testing.T) {
 
 			return fillStore(t, s.url)
 		}
-		h.Restart = func(t testing.TB) {
+		h.Restart = func(t testing.TB, meanwhile func()) {
 			t.Helper()
 			s.kill()
+			meanwhile()
 			s.start(t)
 		}
 

@@ -17,6 +17,7 @@ func (b *Bus) disconnected(_ *nats.Conn, err error) {
 	if b.isClosing() {
 		return
 	}
+	b.link.Broke(err)
 	b.log.Warn().Err(err).Msg("disconnected from NATS; reconnecting")
 	if req := b.requester(); req != nil {
 		req.fail("", fmt.Errorf("the connection broke: %w", bus.ErrUnknown))
@@ -25,6 +26,7 @@ func (b *Bus) disconnected(_ *nats.Conn, err error) {
 }
 
 func (b *Bus) reconnected(nc *nats.Conn) {
+	b.link.Up()
 	b.log.Info().Str("url", redact(nc.ConnectedUrlRedacted())).Msg("reconnected to NATS")
 	if f := b.liveFollows(); f != nil {
 		f.missed()

@@ -15,6 +15,7 @@ import (
 	"github.com/synadia-io/orbit.go/natscontext"
 
 	"github.com/woodwork-go/woodwork/framework/bus"
+	"github.com/woodwork-go/woodwork/framework/bus/internal/connection"
 	"github.com/woodwork-go/woodwork/framework/bus/internal/crew"
 	"github.com/woodwork-go/woodwork/framework/bus/internal/wire"
 	"github.com/woodwork-go/woodwork/subjects"
@@ -45,6 +46,7 @@ type Bus struct {
 	kvPrefix  string // of keys, with the last dot
 	logNames  []string
 	info      bus.Info
+	link      connection.Log
 	workers   crew.Set[*worker]
 
 	req      *requester
@@ -115,6 +117,7 @@ func (b *Bus) dial(ctx context.Context) error {
 		return err
 	}
 	b.nc = nc
+	b.link.Up()
 	if err := b.useJetStream(settings); err != nil {
 		return err
 	}
@@ -171,6 +174,10 @@ func (b *Bus) describe(replicas int) bus.Info {
 
 // Info says which server this is and what it promises.
 func (b *Bus) Info() bus.Info { return b.info }
+
+// Connection says how the connection to the server does. One that broke is restored, at another server where there are
+// several.
+func (b *Bus) Connection() bus.Connection { return b.link.Now() }
 
 // Done returns a channel that is closed when the bus is closed or its connection is gone for good, which ends a
 // service. A connection that only broke is restored.
@@ -235,6 +242,7 @@ func (b *Bus) abort() {
 func (b *Bus) end(reason error) {
 	b.endOnce.Do(func() {
 		b.reason = reason
+		b.link.Close()
 		if b.requester() != nil {
 			b.req.close(reason)
 			b.calls.leave(reason)

@@ -17,10 +17,11 @@ func TestConformance(t *testing.T) {
 		t.Helper()
 		server := redistest.Run(t, redistest.Options{Fsync: redistest.EverySecond})
 		h, c := harness(t, server.URL()), admin(t, server.URL())
-		h.Restart = func(t testing.TB) {
+		h.Restart = func(t testing.TB, meanwhile func()) {
 			t.Helper()
 			syncLog(t, c)
 			server.Kill()
+			meanwhile()
 			server.Start()
 		}
 

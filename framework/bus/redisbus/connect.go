@@ -46,6 +46,7 @@ func (b *Bus) connect(ctx context.Context) error {
 		return err
 	}
 	b.describe(facts)
+	b.client.AddHook(&b.contact)
 
 	return nil
 }

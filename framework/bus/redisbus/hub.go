@@ -56,6 +56,7 @@ func (h *hub) start(ctx context.Context) error {
 		return err
 	}
 	h.conn = conn
+	h.bus.contact.heard()
 	ctx, h.end = context.WithCancel(context.WithoutCancel(ctx))
 	h.tasks.Go(func() { h.run(ctx, conn) })
 	h.tasks.Go(func() { h.ping(ctx) })
@@ -89,12 +90,14 @@ func (h *hub) run(ctx context.Context, conn *redis.PubSub) {
 		if ctx.Err() != nil {
 			return
 		}
+		h.bus.contact.unheard(err)
 		h.bus.calls.interrupt(errBroke)
 		h.bus.log.Warn().Err(err).Msg("the subscribed connection to Redis broke; reconnecting")
 		if conn = h.reconnect(ctx); conn == nil {
 			return
 		}
 		h.adopt(ctx, conn)
+		h.bus.contact.heard()
 		h.bus.log.Info().Msg("subscribed to Redis again")
 		h.tasks.Go(func() { h.bus.lookAgain(ctx) })
 	}

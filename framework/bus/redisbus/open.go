@@ -34,6 +34,7 @@ type Bus struct {
 	ns      subjects.Namespace
 	info    atomic.Pointer[bus.Info]
 	hub     *hub
+	contact contact
 	signals signals
 	calls   *calls
 	counts  wire.Counters
@@ -120,6 +121,7 @@ func (b *Bus) Close(ctx context.Context) error {
 func (b *Bus) shut(ctx context.Context) {
 	b.closeOnce.Do(func() {
 		close(b.closing)
+		b.contact.log.Close()
 		b.workers.Close(ctx, bus.ErrClosed)
 		if b.calls != nil {
 			b.calls.close(ctx)

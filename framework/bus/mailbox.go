@@ -57,6 +57,22 @@ type Mailbox interface {
 	// there is none. It claims nothing: the letter may be worked on, and be done when Peek returns. Its Deliveries is
 	// not set. A letter whose Post has returned, and before it every one that is done, is seen.
 	Peek(ctx context.Context, component, session string) (*Letter, error)
+
+	// Backlog says how far the workers of a component are behind. It is meant to be asked now and again by every instance:
+	// it costs the broker two small requests at most. What changes meanwhile may be in the answer or not.
+	Backlog(ctx context.Context, component string) (Backlog, error)
+}
+
+// Backlog is how many mailboxes with letters wait for a worker, and for how long. One that is worked on, or that a release
+// holds back, does not wait.
+type Backlog struct {
+	// Waiting is how many wait. A bus may leave out those that were handed out before and wait again, after a release or
+	// the death of their worker; it hands those out first.
+	Waiting int `json:"waiting"`
+	// Oldest is how long the one that waits longest could have been handed out; 0 when none waits. It is the difference of
+	// two times of the broker's clock, never of a worker's; where the broker is several servers, it is as exact as these
+	// agree about the time.
+	Oldest time.Duration `json:"oldest_ns"`
 }
 
 // Claim is a worker's hold on one mailbox. A claim can be lost without the holder noticing at once (its process was

@@ -13,6 +13,9 @@ type Features struct {
 	// PostOnce: a letter whose id is that of a letter that waits in the mailbox is not stored again. Without it the
 	// suite accepts repeated letters.
 	PostOnce bool
+	// BacklogAgain: a mailbox that was handed out before and waits again, after a release or because its worker died, is
+	// counted in the backlog. Without it the backlog is what was never handed out.
+	BacklogAgain bool
 	// Lease is that of the cases about time. It must be longer than what the machine and the broker need for a renewal
 	// at their slowest, else these cases say nothing. Defaults to 300 ms.
 	Lease time.Duration
@@ -90,7 +93,8 @@ func cases() []promise {
 
 	for _, some := range [][]promise{
 		infoCases(), connectionCases(), logCases(), frameCases(), fenceCases(), followCases(), signalCases(), readCases(),
-		outcomeCases(), mailboxCases(), claimCases(), adoptCases(), stressCases(), kvCases(), watchCases(), deadCases(),
+		outcomeCases(), mailboxCases(), claimCases(), adoptCases(), backlogCases(), stressCases(), kvCases(), watchCases(),
+		deadCases(),
 		rpcCases(), rpcEndCases(), limitCases(), fullCases(), restartCases(), hostileCases(), closeCases(),
 	} {
 		all = append(all, some...)

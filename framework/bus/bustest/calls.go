@@ -15,6 +15,11 @@ func calls(b bus.Bus, e *bus.Entry) map[string]func(context.Context) error {
 	all := map[string]func(context.Context) error{
 		"read": func(ctx context.Context) error { return readErr(ctx, b, e) },
 		"dead": func(ctx context.Context) error { return deadErr(ctx, b, "") },
+		"backlog": func(ctx context.Context) error {
+			_, err := b.Backlog(ctx, stream)
+
+			return err
+		},
 		"drop": func(ctx context.Context) error {
 			return b.Drop(ctx, &bus.DeadLetter{Letter: bus.Letter{
 				ID: "turn", Session: session, Component: stream, Position: bus.Position{Minor: math.MaxUint32},

@@ -33,9 +33,9 @@ type box struct {
 	ids     map[string]struct{} // of the letters
 	handed  int                 // how often it was handed out since the last letter was done
 	holder  *claim
-	lapsing bool // held, but also waiting or ready
-	due     time.Time
-	index   int // in waiting, or -1
+	lapsing bool      // held, but also waiting or ready
+	due     time.Time // since when it is ready, or will be
+	index   int       // in waiting, or -1
 }
 
 // Post implements [bus.Mailbox]. A letter with the ID of one that is not done yet is dropped.
@@ -80,6 +80,19 @@ func (b *Bus) Peek(ctx context.Context, component, session string) (*bus.Letter,
 	}
 
 	return copyLetter(x.letters[0]), nil
+}
+
+// Backlog implements [bus.Mailbox].
+func (b *Bus) Backlog(ctx context.Context, component string) (bus.Backlog, error) {
+	if err := checkID("component", component); err != nil {
+		return bus.Backlog{}, fmt.Errorf("backlog: %w", err)
+	}
+
+	if err := b.ready(ctx); err != nil {
+		return bus.Backlog{}, fmt.Errorf("backlog: %w", err)
+	}
+
+	return b.broker.component(component).backlog(time.Now()), nil
 }
 
 func copyLetter(l *bus.Letter) *bus.Letter {
@@ -138,6 +151,7 @@ func (c *component) post(l *bus.Letter) bool {
 
 // push makes a mailbox ready to be handed out.
 func (c *component) push(x *box) {
+	x.due = time.Now()
 	c.ready = append(c.ready, x)
 	c.wake()
 }
@@ -161,9 +175,7 @@ func (c *component) wake() {
 // take removes the mailbox that is ready for the longest time from where it waits. When there is none it returns nil
 // and when the next one is due, or a zero time.
 func (c *component) take(now time.Time) (*box, time.Time) {
-	for len(c.waiting) > 0 && !c.waiting[0].due.After(now) {
-		c.ready = append(c.ready, heap.Pop(&c.waiting).(*box)) //nolint:forcetypeassert // Push takes nothing else.
-	}
+	c.ripen(now)
 
 	if len(c.ready) > 0 {
 		x := c.ready[0]
@@ -178,6 +190,28 @@ func (c *component) take(now time.Time) (*box, time.Time) {
 	}
 
 	return nil, time.Time{}
+}
+
+// ripen makes the mailboxes ready whose time has come.
+func (c *component) ripen(now time.Time) {
+	for len(c.waiting) > 0 && !c.waiting[0].due.After(now) {
+		c.ready = append(c.ready, heap.Pop(&c.waiting).(*box)) //nolint:forcetypeassert // Push takes nothing else.
+	}
+}
+
+// backlog looks at the mailboxes that are ready.
+func (c *component) backlog(now time.Time) bus.Backlog {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+
+	c.ripen(now)
+
+	b := bus.Backlog{Waiting: len(c.ready)}
+	for _, x := range c.ready {
+		b.Oldest = max(b.Oldest, now.Sub(x.due))
+	}
+
+	return b
 }
 
 // boxHeap orders mailboxes by when they are due.

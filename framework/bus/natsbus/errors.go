@@ -16,6 +16,7 @@ import (
 // Error codes of the JetStream API that decide something here.
 const (
 	codeAccountResources     = 10002
+	codeConsumerNotFound     = 10014
 	codeInsufficient         = 10023
 	codeMemoryResources      = 10028
 	codeNoMessage            = 10037

@@ -30,6 +30,9 @@ const (
 // statusConflict is that of a request that ends because something changed.
 const statusConflict = "409"
 
+// statusTimeout is that of a request that has been open for as long as it was to be.
+const statusTimeout = "408"
+
 // puller asks the component's consumer for mailboxes. One request at a time is open.
 type puller struct {
 	w       *worker
@@ -134,10 +137,15 @@ func (p *puller) pull(ctx context.Context, n int, deliver func(*nats.Msg)) error
 		switch status := value(m.Header, headerStatus); {
 		case status == "" || m.Subject != p.sub.Subject:
 			n--
+			p.w.hungry.Store(n > 0 && p.w.hungry.Load())
 			deliver(m)
 		case status == statusNoResponders, status == statusConflict && p.gone(m):
+			p.w.hungry.Store(false)
+
 			return p.w.restore(ctx)
 		default:
+			p.w.hungry.Store(status == statusTimeout)
+
 			return nil
 		}
 	}
@@ -162,6 +170,8 @@ func (p *puller) next(ctx context.Context) (*nats.Msg, error) {
 
 // recover begins anew after a broken request, unless work is to end.
 func (p *puller) recover(ctx context.Context, cause error) error {
+	p.w.hungry.Store(false)
+
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}

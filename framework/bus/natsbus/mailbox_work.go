@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -32,6 +33,7 @@ type worker struct {
 	room      *crew.Room
 	serve     func(context.Context, bus.Claim)
 	leases    leases
+	hungry    atomic.Bool   // the last request for mailboxes brought less than was asked for, and no later one all
 	restored  chan struct{} // holds one token when the connection was restored since the last look for mailboxes left behind
 
 	serveCtx context.Context //nolint:containedctx // the parent of what each serve is given, until Work returns

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -64,6 +65,24 @@ func (b *Bus) Peek(ctx context.Context, component, session string) (*bus.Letter,
 
 		from = "(" + entries[0].ID // what isn't ours waits for nobody
 	}
+}
+
+// Backlog says how far the workers of a component are behind; see [bus.Mailbox]. It is one command.
+func (b *Bus) Backlog(ctx context.Context, component string) (bus.Backlog, error) {
+	keys, err := b.ns.RedisMailboxes(component)
+	if err != nil {
+		return bus.Backlog{}, fmt.Errorf("backlog: %w: %w", bus.ErrInvalid, err)
+	}
+
+	answer, err := b.runList(ctx, b.scripts.backlog, 2, []string{keys.Due})
+	if err != nil {
+		return bus.Backlog{}, fmt.Errorf("backlog: %w", err)
+	}
+
+	waiting, _ := answer[0].(int64)
+	oldest, _ := answer[1].(int64)
+
+	return bus.Backlog{Waiting: int(waiting), Oldest: time.Duration(oldest) * time.Microsecond}, nil
 }
 
 func (b *Bus) box(component, session string) (subjects.RedisMailbox, error) {

@@ -24,6 +24,8 @@ var (
 	releaseLua string
 	//go:embed mailbox_renew.lua
 	renewLua string
+	//go:embed mailbox_backlog.lua
+	backlogLua string
 
 	//go:embed kv.lua
 	kvLua string
@@ -51,6 +53,7 @@ var (
 // scripts are the steps that mailboxes, keys and dead letters take.
 type scripts struct {
 	post, take, next, done, release, renew   *script
+	backlog                                  *script
 	kvGet, kvSet, kvDelete, kvList, kvExpire *script
 	bury, deadList, drop                     *script
 }
@@ -63,7 +66,8 @@ func newScripts() scripts {
 	return scripts{
 		post: box("post", postLua), take: box("take", takeLua), next: box("next", nextLua),
 		done: box("done", doneLua), release: box("release", releaseLua), renew: box("renew", renewLua),
-		kvGet: kv("get key", kvGetLua), kvSet: kv("set key", kvSetLua), kvDelete: kv("delete key", kvDeleteLua),
+		backlog: box("backlog", backlogLua),
+		kvGet:   kv("get key", kvGetLua), kvSet: kv("set key", kvSetLua), kvDelete: kv("delete key", kvDeleteLua),
 		kvList: kv("list keys", kvListLua), kvExpire: kv("expire keys", kvExpireLua),
 		bury: dead("bury", buryLua), deadList: dead("list dead letters", deadListLua), drop: dead("drop", dropLua),
 	}

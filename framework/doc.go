@@ -10,6 +10,7 @@
 //
 // File map: service.go and turn.go what a component is and sees; client.go the outside view, policy.go and dead.go parts of
 // it; session.go a component's state in a session; calls.go requests to other components; presence.go and discover.go who
-// is there, announce.go for the broker's tools; obey.go what operators say about circuit breakers; config.go and flags*.go
-// settings; main.go and run.go the life of a process; health.go and condition.go its health.
+// is there, announce.go for the broker's tools, and backlog.go how far behind; obey.go what operators say about circuit
+// breakers; config.go and flags*.go settings; main.go and run.go the life of a process; health.go and condition.go its
+// health.
 package framework

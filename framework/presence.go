@@ -30,6 +30,7 @@ type presence struct {
 	limit    int // turns at once
 
 	server  atomic.Pointer[call.Server] // nil while no calls are served
+	backlog atomic.Pointer[bus.Backlog] // nil while it is not known
 	running atomic.Int64
 	turns   counter
 	calls   counter
@@ -87,6 +88,7 @@ func (p *presence) report() registry.Report {
 		Load:   load,
 		Stats:  registry.Stats{Turns: turns.Done, Errors: turns.Failed, Busy: turns.Busy},
 		Lately: p.monitor.Report(), Breakers: told(p.breakers()), Problem: p.monitor.Problem(),
+		Connection: p.bus.Connection(), Backlog: p.backlog.Load(),
 	}
 }
 
@@ -98,6 +100,10 @@ func (p *presence) join(ctx context.Context, named bool) (leave func(), err erro
 	var kept sync.WaitGroup
 
 	kept.Go(func() { p.over <- p.Run(keeping) })
+
+	if p.limit > 0 {
+		kept.Go(func() { p.watchBacklog(keeping) })
+	}
 
 	leave = func() { stop(); kept.Wait() }
 
@@ -169,6 +175,7 @@ func (p *presence) counted(next turn.Handler) turn.Handler {
 
 var (
 	errState  = errors.New("the instance does not take work")
+	errBus    = errors.New("the connection to the bus is lost")
 	errListed = errors.New("the registry was not reached lately")
 )
 
@@ -195,8 +202,25 @@ func (p *presence) ready() error {
 		return fmt.Errorf("%s: %w", i.State, errState)
 	}
 
+	if err := p.connected(); err != nil {
+		return err
+	}
+
 	if !p.Listed() {
 		return errListed
+	}
+
+	return nil
+}
+
+// connected returns why the instance can't be told of work, or nil. A short interruption is none: for half of the time to
+// live of its entry others see no difference, and work goes on by itself when the bus has reconnected.
+func (p *presence) connected() error {
+	c := p.bus.Connection()
+	i := p.Instance()
+
+	if down := time.Since(c.Since); !c.Up && down > time.Duration(i.TTL)*time.Second/2 {
+		return fmt.Errorf("%w for %v: %s", errBus, down.Round(time.Second), c.Reason)
 	}
 
 	return nil

@@ -7,12 +7,15 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/woodwork-go/woodwork/embedded/embeddedtest"
 	"github.com/woodwork-go/woodwork/framework"
+	"github.com/woodwork-go/woodwork/framework/bus"
+	"github.com/woodwork-go/woodwork/framework/bus/natsbus"
 	"github.com/woodwork-go/woodwork/framework/call"
 	"github.com/woodwork-go/woodwork/framework/registry"
 )
@@ -179,6 +182,10 @@ func TestComponentsFromTheCommandLine(t *testing.T) {
 	}
 
 	table := s.run("component", "ls")
+	for !aligned(table, "WAITING", "0", "0", "0") { // until the instances know
+		table = s.run("component", "ls")
+	}
+
 	lines := fields(table)
 
 	if len(lines) != 4 || lines[0][0] != "COMPONENT" || lines[1][1] != "mini" || lines[2][1] != "adam-of-a-long-name" ||
@@ -201,13 +208,85 @@ func TestComponentsFromTheCommandLine(t *testing.T) {
 
 	info := s.run("component", "info", "adam-of-a-long-name")
 	wantText(t, "info of an instance", info, "counting, naming", "1.2.3", "ready", "0/128", "p99", "success",
-		fmt.Sprintf("%d on ", adam.cmd.Process.Pid))
+		"connected since 20", ", never lost\n", fmt.Sprintf("%d on ", adam.cmd.Process.Pid))
 
 	if strings.Contains(info, "zoe") || s.run("component", "info", "tool/zoe") == "" {
 		t.Errorf("info of one instance prints\n%s", info)
 	}
 
 	wantText(t, "info of a component", s.run("component", "info", "tool"), "adam-of-a-long-name", "\n\ncomponent", "zoe")
+}
+
+// TestWhatInstancesReport of how far they are behind, and of the bus.
+func TestWhatInstancesReport(t *testing.T) {
+	t.Parallel()
+
+	s := newShop(t)
+
+	b, err := natsbus.Open(t.Context(), natsbus.Config{URL: s.url})
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	ctx, cancel := context.WithCancel(t.Context())
+
+	var members sync.WaitGroup
+
+	t.Cleanup(func() {
+		cancel()
+		members.Wait()
+
+		if err := b.Close(context.WithoutCancel(t.Context())); err != nil {
+			t.Error(err)
+		}
+	})
+
+	since := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	backlog := bus.Backlog{Waiting: 12, Oldest: 4217 * time.Millisecond}
+	lost := bus.Connection{Up: true, Since: since, Lost: 3, Reason: "read:\x1b[2J reset"}
+
+	for id, report := range map[string]registry.Report{
+		"behind": {Backlog: &backlog, Connection: lost}, "calls-only": {Connection: bus.Connection{Up: true, Since: since}}, "old": {},
+	} {
+		m, err := registry.NewMember(b, registry.MemberConfig{
+			Instance: registry.Instance{Component: "tool", ID: id}, Report: func() registry.Report { return report },
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+
+		members.Go(func() {
+			if err := m.Run(ctx); err != nil {
+				t.Error(err)
+			}
+		})
+		<-m.Joined()
+	}
+
+	if table := s.run("component", "ls"); !aligned(table, "WAITING", "12 for 4.22s  ", "-  ", "-  ") {
+		t.Errorf("ls prints\n%s", table)
+	}
+
+	info := s.run("component", "info", "behind")
+	wantText(t, "info of one that is behind", info, "12 for 4.22s\n",
+		"connected since 2026-01-02T03:04:05Z, lost 3 times, the last time: read:", " reset\n")
+
+	if strings.Contains(info, "\x1b") {
+		t.Errorf("info prints control characters: %q", info)
+	}
+
+	if info := s.run("component", "info", "old"); strings.Contains(info, "connected") {
+		t.Errorf("info of one that says nothing prints\n%s", info)
+	}
+
+	var got registry.Instance
+	if err := json.Unmarshal([]byte(s.run("component", "info", "--json", "behind")), &got); err != nil {
+		t.Fatal(err)
+	}
+
+	if *got.Backlog != backlog || got.Connection != lost {
+		t.Errorf("as JSON it is %+v, %+v", *got.Backlog, got.Connection)
+	}
 }
 
 // TestAKilledInstanceDisappears: nothing announces its end, but its entry expires, and no call waits for it.

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/woodwork-go/woodwork/framework/bus"
 	"github.com/woodwork-go/woodwork/framework/monitor"
 	"github.com/woodwork-go/woodwork/framework/registry"
 )
@@ -19,13 +20,13 @@ const tableBreakers = 40
 // printInstanceTable prints instances, one on each line.
 func printInstanceTable(out io.Writer, list []registry.Instance) error {
 	w := newTable(out)
-	fmt.Fprintln(w, "COMPONENT\tINSTANCE\tSTATE\tLOAD\tSUCCESS\tP50\tP90\tP99\tBREAKERS\tHEARTBEAT\tPROBLEM")
+	fmt.Fprintln(w, "COMPONENT\tINSTANCE\tSTATE\tLOAD\tWAITING\tSUCCESS\tP50\tP90\tP99\tBREAKERS\tHEARTBEAT\tPROBLEM")
 
 	for n := range list {
 		i := &list[n]
 		p50, p90, p99 := percentiles(i.Lately)
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n",
-			i.Component, i.ID, clean(string(i.State)), load(i.Load), success(i.Lately), p50, p90, p99,
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n",
+			i.Component, i.ID, clean(string(i.State)), load(i.Load), waiting(i.Backlog), success(i.Lately), p50, p90, p99,
 			shorten(breakers(i), tableBreakers), age(i), orDash(shorten(clean(i.Problem), tableReason)))
 	}
 
@@ -45,11 +46,13 @@ func printInstance(out io.Writer, i *registry.Instance) error {
 		{"state", clean(string(i.State))},
 		{"problem", clean(i.Problem)},
 		{"load", load(i.Load)},
+		{"waiting", waiting(i.Backlog)},
 		{"lately", fmt.Sprintf("%d done, %d failed, success %s", i.Lately.Done, i.Lately.Failed, success(i.Lately))},
 		{"times", fmt.Sprintf("p50 %s, p90 %s, p99 %s", p50, p90, p99)},
 		{"turns", fmt.Sprintf("%d since its start, %d failed, busy for %s", i.Stats.Turns, i.Stats.Errors, brief(i.Stats.Busy))},
 		{"breakers", breakers(i)},
 		{"limits", limits(i)},
+		{"bus", connection(i.Connection)},
 		{"heartbeat", fmt.Sprintf("number %d, %s ago; it expires without another one", i.Beat, age(i))},
 		{"started", when(i.Started)},
 		{"process", fmt.Sprintf("%d on %s", i.PID, orDash(clean(i.Host)))},
@@ -63,6 +66,32 @@ func load(l registry.Load) string {
 	}
 
 	return fmt.Sprintf("%d/%d", l.Running, l.Limit)
+}
+
+// waiting is how many mailboxes wait and for how long the first of them does.
+func waiting(b *bus.Backlog) string {
+	switch {
+	case b == nil:
+		return "-"
+	case b.Waiting == 0:
+		return "0"
+	default:
+		return fmt.Sprintf("%d for %s", b.Waiting, brief(b.Oldest))
+	}
+}
+
+// connection is empty for an instance whose program is too old to tell.
+func connection(c bus.Connection) string {
+	if c.Since.IsZero() {
+		return ""
+	}
+
+	state := map[bool]string{true: "connected", false: "not connected"}[c.Up] + " since " + when(c.Since)
+	if c.Lost == 0 {
+		return state + ", never lost"
+	}
+
+	return fmt.Sprintf("%s, lost %d times, the last time: %s", state, c.Lost, clean(c.Reason))
 }
 
 // success is the share of the latest work that succeeded.

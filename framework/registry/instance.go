@@ -60,6 +60,12 @@ type Report struct {
 	Breakers []breaker.Status `json:"breakers,omitempty"`
 	// Problem says in one line what is wrong; empty when nothing is.
 	Problem string `json:"problem,omitempty"`
+	// Connection says how its connection to the bus does. While that is down it can't tell anybody: what others see is
+	// since when it is up again, how often it was lost, and why it was the last time.
+	Connection bus.Connection `json:"connection"`
+	// Backlog says how far the instances of its component are behind together, as it was told for this heartbeat or the
+	// one before; nil when it takes no turns or was not told.
+	Backlog *bus.Backlog `json:"backlog,omitempty"`
 }
 
 // Load is how busy an instance is.

@@ -100,6 +100,9 @@ func (m *Member) Instance() Instance {
 	return m.self
 }
 
+// Heartbeat returns how often the entry is refreshed.
+func (m *Member) Heartbeat() time.Duration { return m.cfg.Heartbeat }
+
 // Joined is closed when the entry was stored for the first time.
 func (m *Member) Joined() <-chan struct{} { return m.joined }
 

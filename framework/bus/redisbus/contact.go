@@ -101,9 +101,14 @@ func (c *contact) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	}
 }
 
-// ProcessPipelineHook implements [redis.Hook]. Only signals are sent in a pipeline, and may get lost.
-func (*contact) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
-	return next
+// ProcessPipelineHook implements [redis.Hook].
+func (c *contact) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(ctx context.Context, cmds []redis.Cmder) error {
+		err := next(ctx, cmds)
+		c.judge(ctx, err)
+
+		return err
+	}
 }
 
 // judge notes what the outcome of a command says about the connection: nothing where the caller gave up or the client

@@ -2,6 +2,7 @@ package redisbus
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"testing"
 	"time"
@@ -15,15 +16,35 @@ import (
 func TestCommandsWithoutAnswersBreakTheConnection(t *testing.T) {
 	t.Parallel()
 
+	for name, ask := range map[string]func(context.Context, *Bus) error{
+		"one by one": func(ctx context.Context, b *Bus) error {
+			_, err := b.Peek(ctx, "c", "s")
+
+			return err
+		},
+		"in a batch": func(ctx context.Context, b *Bus) error {
+			_, err := b.Append(ctx, &bus.Frame{
+				ID: bus.StreamID{Session: "s", Stream: rand.Text()}, Attempt: 1, Begin: true, Lengths: []int{0},
+			}, nil)
+
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			breaksWithoutAnswers(t, ask)
+		})
+	}
+}
+
+func breaksWithoutAnswers(t *testing.T, ask func(context.Context, *Bus) error) {
+	t.Helper()
+
 	const pause = 4 * time.Second
 
 	server := redistest.Run(t, redistest.Options{})
 	b := open(t, Config{URL: server.URL(), AppendTimeout: 100 * time.Millisecond})
-	failed := func() error {
-		_, err := b.Peek(context.WithoutCancel(t.Context()), "c", "s")
-
-		return err
-	}
+	failed := func() error { return ask(context.WithoutCancel(t.Context()), b) }
 
 	c := admin(t, server.URL())
 	must(c.Do(t.Context(), "CLIENT", "PAUSE", pause.Milliseconds(), "ALL").Result())(t)

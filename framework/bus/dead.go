@@ -54,6 +54,11 @@ type DeadLetters interface {
 	// with an error.
 	Dead(ctx context.Context, component string) iter.Seq2[*DeadLetter, error]
 
-	// Drop forgets a dead letter that came from Dead. One that is gone already is no error.
+	// Buried returns the dead letter that l names by its ID, mailbox and Position, as Dead yields it. What else l says is
+	// not believed. It returns [ErrNotFound] when that one is gone, also where another one is at its Position.
+	Buried(ctx context.Context, l *Letter) (*DeadLetter, error)
+
+	// Drop forgets the dead letter that d names by its ID, mailbox and Position. One that is gone already is no error;
+	// another one at its Position stays.
 	Drop(ctx context.Context, d *DeadLetter) error
 }

@@ -11,19 +11,19 @@ import (
 // calls returns every call of the port that answers once, with arguments it accepts. e is a stored entry.
 func calls(b bus.Bus, e *bus.Entry) map[string]func(context.Context) error {
 	session, stream := e.ID.Session, e.ID.Stream
+	buried := bus.Letter{
+		ID: "turn", Session: session, Component: stream, Position: bus.Position{Minor: math.MaxUint32},
+	}
 
 	all := map[string]func(context.Context) error{
-		"read": func(ctx context.Context) error { return readErr(ctx, b, e) },
-		"dead": func(ctx context.Context) error { return deadErr(ctx, b, "") },
+		"read":   func(ctx context.Context) error { return readErr(ctx, b, e) },
+		"dead":   func(ctx context.Context) error { return deadErr(ctx, b, "") },
+		"drop":   func(ctx context.Context) error { return b.Drop(ctx, &bus.DeadLetter{Letter: buried}) },
+		"buried": func(ctx context.Context) error { _, err := b.Buried(ctx, &buried); return err },
 		"backlog": func(ctx context.Context) error {
 			_, err := b.Backlog(ctx, stream)
 
 			return err
-		},
-		"drop": func(ctx context.Context) error {
-			return b.Drop(ctx, &bus.DeadLetter{Letter: bus.Letter{
-				ID: "turn", Session: session, Component: stream, Position: bus.Position{Minor: math.MaxUint32},
-			}})
 		},
 		"append": func(ctx context.Context) error {
 			f := &bus.Frame{ID: e.ID, Attempt: e.Attempt, Writer: "w", First: e.End().Index, Type: bus.Text}

@@ -30,6 +30,8 @@ func deadCases() []promise {
 		{name: "dead/in the order they were buried", run: deadInOrder, faults: true},
 		{name: "dead/letters of other mailboxes are others", run: deadApart},
 		{name: "dead/what was dropped is gone", run: deadDropped},
+		{name: "dead/a letter is found by its names and place", run: deadFound},
+		{name: "dead/a forged letter reaches none", run: deadForged},
 		{name: "dead/a listing may be left", run: deadLeft},
 		{name: "dead/too large", run: deadTooLarge},
 		{name: "dead/hostile ids", run: deadHostile},
@@ -235,6 +237,64 @@ func deadDropped(t *testing.T, s *suite) {
 	wantDead(t, b, component, "turn-1", "turn-0") // what was dropped is not what was buried again
 }
 
+func deadFound(t *testing.T, s *suite) {
+	b, component, session := s.open(t), newID("c"), newID("s")
+
+	for n := range 3 {
+		d := deadLetter(component, session, n)
+		d.Input, d.At = noise(n), time.Date(2026, 2, 3, 4, 5, 6, 0, time.UTC)
+		mustBury(t, b, d)
+	}
+
+	for _, d := range dead(t, b, component) {
+		named := bus.Letter{ID: d.ID, Component: d.Component, Session: d.Session, Position: d.Position, Body: []byte("mine")}
+		got := must[*bus.DeadLetter](t)(s.open(t).Buried(t.Context(), &named))
+		same(t, d.ID, d, got)
+
+		if err := b.Drop(t.Context(), got); err != nil {
+			t.Errorf("drop: %v", err)
+		}
+
+		_, err := b.Buried(t.Context(), &named)
+		wantErr(t, "get what was dropped", err, bus.ErrNotFound)
+	}
+}
+
+// deadForged takes each letter for one of another turn, session or component, and for each one at another place.
+func deadForged(t *testing.T, s *suite) {
+	b, component, session := s.open(t), newID("c"), newID("s")
+	ctx := within(t)
+
+	for _, d := range []*bus.DeadLetter{
+		deadLetter(component, session, 0), deadLetter(component, session, 1),
+		deadLetter(component, session+"x", 0), deadLetter(component+"x", session, 0),
+	} {
+		mustBury(t, b, d)
+	}
+
+	before := append(dead(t, b, component), dead(t, b, component+"x")...)
+
+	for i, d := range before {
+		for j, other := range before {
+			if i == j {
+				continue
+			}
+
+			forged := *d
+			forged.Position = other.Position
+
+			_, err := b.Buried(ctx, &forged.Letter)
+			wantErr(t, "get "+d.ID+" at another's place", err, bus.ErrNotFound)
+
+			if err := b.Drop(ctx, &forged); err != nil {
+				t.Errorf("drop %s at another's place: %v", d.ID, err)
+			}
+		}
+	}
+
+	same(t, "dead letters", before, append(dead(t, b, component), dead(t, b, component+"x")...))
+}
+
 func deadLeft(t *testing.T, s *suite) {
 	b, component := s.open(t), newID("c")
 	mustBury(t, b, deadLetter(component, "s", 0))
@@ -285,6 +345,9 @@ func deadHostile(t *testing.T, s *suite) {
 		} {
 			wantErr(t, fmt.Sprintf("bury, %s %.20q", what, bad), b.Bury(ctx, d), bus.ErrInvalid)
 			wantErr(t, fmt.Sprintf("drop, %s %.20q", what, bad), b.Drop(ctx, d), bus.ErrInvalid)
+
+			_, err := b.Buried(ctx, &d.Letter)
+			wantErr(t, fmt.Sprintf("get, %s %.20q", what, bad), err, bus.ErrInvalid)
 		}
 
 		if bad != "" {
@@ -292,7 +355,11 @@ func deadHostile(t *testing.T, s *suite) {
 		}
 	}
 
-	wantErr(t, "drop what was never listed", b.Drop(ctx, deadLetter("good", "good", 0)), bus.ErrInvalid)
+	never := deadLetter("good", "good", 0)
+	wantErr(t, "drop what was never listed", b.Drop(ctx, never), bus.ErrInvalid)
+
+	_, err := b.Buried(ctx, &never.Letter)
+	wantErr(t, "get what was never listed", err, bus.ErrInvalid)
 }
 
 // deadErr is the error of a listing.

@@ -23,6 +23,14 @@ type grave struct {
 	buried time.Time
 }
 
+// of reports whether a grave holds a letter, by the letter's ID and mailbox.
+func (o grave) of(l *bus.Letter) bool {
+	return o.letter.ID == l.ID && o.letter.Component == l.Component && o.letter.Session == l.Session
+}
+
+// is reports whether it does so at the position that the letter has.
+func (o grave) is(l *bus.Letter) bool { return o.of(l) && o.letter.Position == l.Position }
+
 var _ bus.DeadLetters = (*Bus)(nil)
 
 // Bury implements [bus.DeadLetters].
@@ -72,23 +80,42 @@ func (b *Bus) Dead(ctx context.Context, component string) iter.Seq2[*bus.DeadLet
 	}
 }
 
+// Buried implements [bus.DeadLetters].
+func (b *Bus) Buried(ctx context.Context, l *bus.Letter) (*bus.DeadLetter, error) {
+	if err := b.named(ctx, l); err != nil {
+		return nil, fmt.Errorf("get dead letter: %w", err)
+	}
+
+	d := b.broker.dead.find(b.broker, l)
+	if d == nil {
+		return nil, fmt.Errorf("get dead letter %s: %w", l.ID, bus.ErrNotFound)
+	}
+
+	return copyDead(d), nil
+}
+
 // Drop implements [bus.DeadLetters].
 func (b *Bus) Drop(ctx context.Context, d *bus.DeadLetter) error {
-	if err := checkLetter(&d.Letter, b.broker.cfg.MaxBody); err != nil {
+	if err := b.named(ctx, &d.Letter); err != nil {
 		return fmt.Errorf("drop dead letter: %w", err)
 	}
 
-	if d.Position.Minor == 0 {
-		return fmt.Errorf("drop dead letter: it did not come from a listing: %w", bus.ErrInvalid)
-	}
-
-	if err := b.ready(ctx); err != nil {
-		return fmt.Errorf("drop dead letter: %w", err)
-	}
-
-	b.broker.dead.drop(b.broker, d.Position)
+	b.broker.dead.drop(b.broker, &d.Letter)
 
 	return nil
+}
+
+// named refuses what can't be the name of a dead letter.
+func (b *Bus) named(ctx context.Context, l *bus.Letter) error {
+	if err := checkLetter(l, b.broker.cfg.MaxBody); err != nil {
+		return err
+	}
+
+	if l.Position.Minor == 0 {
+		return fmt.Errorf("it did not come from a listing: %w", bus.ErrInvalid)
+	}
+
+	return b.ready(ctx)
 }
 
 // add keeps a letter, unless it is kept already.
@@ -98,9 +125,7 @@ func (g *graveyard) add(b *Broker, d *bus.DeadLetter, now time.Time) bool {
 
 	g.expire(b, now)
 
-	same := func(o grave) bool {
-		return o.letter.ID == d.ID && o.letter.Component == d.Component && o.letter.Session == d.Session
-	}
+	same := func(o grave) bool { return o.of(&d.Letter) }
 	if slices.ContainsFunc(g.graves, same) {
 		return false
 	}
@@ -129,12 +154,28 @@ func (g *graveyard) list(b *Broker, component string) []*bus.DeadLetter {
 	return list
 }
 
-func (g *graveyard) drop(b *Broker, at bus.Position) {
+// find returns the dead letter that a letter names, or nil.
+func (g *graveyard) find(b *Broker, l *bus.Letter) *bus.DeadLetter {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+
+	g.expire(b, time.Now())
+
+	for _, o := range g.graves {
+		if o.is(l) {
+			return o.letter
+		}
+	}
+
+	return nil
+}
+
+func (g *graveyard) drop(b *Broker, l *bus.Letter) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 
 	g.graves = slices.DeleteFunc(g.graves, func(o grave) bool {
-		if o.letter.Position != at {
+		if !o.is(l) {
 			return false
 		}
 

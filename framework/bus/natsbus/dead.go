@@ -103,16 +103,49 @@ func (b *Bus) dead(ctx context.Context, filter string, yield func(*bus.DeadLette
 	}
 }
 
-// Drop forgets a dead letter; see [bus.DeadLetters].
-func (b *Bus) Drop(ctx context.Context, d *bus.DeadLetter) error {
-	if _, err := b.ns.Dead(d.Component, d.Session, d.ID); err != nil || d.Position.Minor == 0 {
-		return fmt.Errorf("drop dead letter: it did not come from a listing: %w", errors.Join(bus.ErrInvalid, err))
+// Buried returns a dead letter; see [bus.DeadLetters]. It reads it from the leader.
+func (b *Bus) Buried(ctx context.Context, l *bus.Letter) (*bus.DeadLetter, error) {
+	var d *bus.DeadLetter
+	m, err := b.deadMsg(ctx, l)
+	if err == nil && m != nil {
+		d, err = b.decodeDead(m)
 	}
-	if err := b.deleteMsg(ctx, b.ns.DeadStream(), d.Position.Minor); err != nil {
-		return fmt.Errorf("drop dead letter %s: %w", d.ID, err)
+	if err == nil && d == nil {
+		err = bus.ErrNotFound
+	}
+	if err != nil {
+		return nil, fmt.Errorf("get dead letter %.64q: %w", l.ID, err)
+	}
+
+	return d, nil
+}
+
+// Drop forgets a dead letter; see [bus.DeadLetters]. An entry's sequence alone doesn't say whose it is, so the entry is
+// read first. No other one gets its sequence in between.
+func (b *Bus) Drop(ctx context.Context, d *bus.DeadLetter) error {
+	m, err := b.deadMsg(ctx, &d.Letter)
+	if err == nil && m != nil {
+		err = b.deleteMsg(ctx, b.ns.DeadStream(), m.Seq)
+	}
+	if err != nil {
+		return fmt.Errorf("drop dead letter %.64q: %w", d.ID, err)
 	}
 
 	return nil
+}
+
+// deadMsg returns the entry of a dead letter that came from a listing, or nil when it is gone.
+func (b *Bus) deadMsg(ctx context.Context, l *bus.Letter) (*stored, error) {
+	subject, err := b.ns.Dead(l.Component, l.Session, l.ID)
+	if err != nil || l.Position.Minor == 0 {
+		return nil, fmt.Errorf("it did not come from a listing: %w", errors.Join(bus.ErrInvalid, err))
+	}
+	m, err := b.msgAt(ctx, b.ns.DeadStream(), l.Position.Minor)
+	if err != nil || m == nil || m.Subject != subject {
+		return nil, err
+	}
+
+	return m, nil
 }
 
 func encodeDead(subject string, d *bus.DeadLetter) (*nats.Msg, error) {

@@ -35,7 +35,7 @@ const deadPage = 1 << 20
 
 // Bury keeps a dead letter; see [bus.DeadLetters]. It tries again until ctx ends or the server refuses for good.
 func (b *Bus) Bury(ctx context.Context, d *bus.DeadLetter) error {
-	if err := checkDead(d); err != nil {
+	if err := checkDead(&d.Letter); err != nil {
 		return fmt.Errorf("bury letter: %w", err)
 	}
 
@@ -115,14 +115,43 @@ func (b *Bus) dead(ctx context.Context, component string, yield func(*bus.DeadLe
 	}
 }
 
-// Drop forgets a dead letter; see [bus.DeadLetters].
-func (b *Bus) Drop(ctx context.Context, d *bus.DeadLetter) error {
-	if err := checkDead(d); err != nil {
-		return fmt.Errorf("drop dead letter: %w", err)
+// Buried returns a dead letter; see [bus.DeadLetters].
+func (b *Bus) Buried(ctx context.Context, l *bus.Letter) (*bus.DeadLetter, error) {
+	d, err := b.buried(ctx, l)
+	if err == nil && d == nil {
+		err = bus.ErrNotFound
 	}
 
-	if d.Position == (bus.Position{}) {
-		return fmt.Errorf("drop dead letter: it did not come from a listing: %w", bus.ErrInvalid)
+	if err != nil {
+		return nil, fmt.Errorf("get dead letter %.64q: %w", l.ID, err)
+	}
+
+	return d, nil
+}
+
+// buried returns nil for a letter that is gone.
+func (b *Bus) buried(ctx context.Context, l *bus.Letter) (*bus.DeadLetter, error) {
+	if err := checkListed(l); err != nil {
+		return nil, err
+	}
+
+	entry := formatPosition(l.Position)
+
+	fields, err := b.runList(ctx, b.scripts.deadGet, 0, []string{b.ns.RedisDead().Letters},
+		l.Component, l.Session, l.ID, entry, bus.DeadLetterAge.Microseconds())
+	if err != nil || len(fields) == 0 {
+		return nil, err
+	}
+
+	e, _ := parseEntry(entry, fields)
+
+	return b.decodeDead(e)
+}
+
+// Drop forgets a dead letter; see [bus.DeadLetters].
+func (b *Bus) Drop(ctx context.Context, d *bus.DeadLetter) error {
+	if err := checkListed(&d.Letter); err != nil {
+		return fmt.Errorf("drop dead letter: %w", err)
 	}
 
 	keys := b.ns.RedisDead()
@@ -136,11 +165,25 @@ func (b *Bus) Drop(ctx context.Context, d *bus.DeadLetter) error {
 	return nil
 }
 
-func checkDead(d *bus.DeadLetter) error {
-	err := errors.Join(subjects.CheckID("component", d.Component), subjects.CheckID("session", d.Session),
-		subjects.CheckID("turn", d.ID))
+// checkDead refuses a letter that can't be kept.
+func checkDead(l *bus.Letter) error {
+	err := errors.Join(subjects.CheckID("component", l.Component), subjects.CheckID("session", l.Session),
+		subjects.CheckID("turn", l.ID))
 	if err != nil {
 		return fmt.Errorf("%w: %w", bus.ErrInvalid, err)
+	}
+
+	return nil
+}
+
+// checkListed refuses what no listing has returned.
+func checkListed(l *bus.Letter) error {
+	if err := checkDead(l); err != nil {
+		return err
+	}
+
+	if l.Position == (bus.Position{}) {
+		return fmt.Errorf("it did not come from a listing: %w", bus.ErrInvalid)
 	}
 
 	return nil

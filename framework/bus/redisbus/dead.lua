@@ -14,6 +14,15 @@ local function value(fields, name)
   return ''
 end
 
+-- fields returns those of a dead letter, or nil where the entry isn't that one.
+local function fields(entry, component, session, turn)
+  local found = redis.call('XRANGE', KEYS[1], entry, entry)[1]
+  if found and value(found[2], 'component') == component and value(found[2], 'session') == session
+    and value(found[2], 'turn') == turn then
+    return found[2]
+  end
+end
+
 local function remove(entry, component, session, turn)
   redis.call('XDEL', KEYS[1], entry)
   redis.call('ZREM', KEYS[2], sorted(component, entry))

@@ -86,10 +86,28 @@ func TestDeadExpire(t *testing.T) {
 
 	receive(t, "more than the age", time.After(age+100*time.Millisecond))
 
+	first := turnLetter("s", 0)
+
+	for d, err := range b.Dead(t.Context(), "") {
+		if err != nil {
+			t.Fatal(err)
+		}
+
+		first = &d.Letter
+
+		break
+	}
+
 	// In one step, before the server forgets all of it because nobody buried anything.
-	var counts []*redis.IntCmd
+	var (
+		counts []*redis.IntCmd
+		found  *redis.Cmd
+	)
 
 	must(c.TxPipelined(t.Context(), func(tx redis.Pipeliner) error {
+		found = tx.Eval(t.Context(), clockLua+deadLua+deadGetLua, all[:1],
+			first.Component, first.Session, first.ID, formatPosition(first.Position), age.Microseconds())
+
 		for _, n := range []int{0, 3} {
 			tx.Eval(t.Context(), clockLua+deadLua+buryLua, all, bury(n)...)
 		}
@@ -100,6 +118,10 @@ func TestDeadExpire(t *testing.T) {
 
 		return nil
 	}))(t)
+
+	if fields := must(found.Slice())(t); len(fields) > 0 {
+		t.Errorf("what is too old was found: %q", fields)
+	}
 
 	for i, n := range counts {
 		if n.Val() != 2 {

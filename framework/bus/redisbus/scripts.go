@@ -46,6 +46,8 @@ var (
 	buryLua string
 	//go:embed dead_list.lua
 	deadListLua string
+	//go:embed dead_get.lua
+	deadGetLua string
 	//go:embed dead_drop.lua
 	dropLua string
 )
@@ -55,7 +57,7 @@ type scripts struct {
 	post, take, next, done, release, renew   *script
 	backlog                                  *script
 	kvGet, kvSet, kvDelete, kvList, kvExpire *script
-	bury, deadList, drop                     *script
+	bury, deadList, deadGet, drop            *script
 }
 
 func newScripts() scripts {
@@ -69,6 +71,7 @@ func newScripts() scripts {
 		backlog: box("backlog", backlogLua),
 		kvGet:   kv("get key", kvGetLua), kvSet: kv("set key", kvSetLua), kvDelete: kv("delete key", kvDeleteLua),
 		kvList: kv("list keys", kvListLua), kvExpire: kv("expire keys", kvExpireLua),
-		bury: dead("bury", buryLua), deadList: dead("list dead letters", deadListLua), drop: dead("drop", dropLua),
+		bury: dead("bury", buryLua), deadList: dead("list dead letters", deadListLua),
+		deadGet: dead("get dead letter", deadGetLua), drop: dead("drop", dropLua),
 	}
 }

@@ -48,11 +48,13 @@ func (c *Client) onBus(d *bus.DeadLetter) (*bus.DeadLetter, error) {
 }
 
 // Replay posts the turn of a dead letter again, for the same component and session and with the same input, and drops
-// the letter. The turn gets an id of its own, and its answer appears at the end of the session's timeline. After an
-// error the turn may or may not have been posted; repeat it to be sure.
+// the letter. It is the letter as the bus keeps it, whatever else d says: d names it by its ID, mailbox and Position. The
+// turn gets an id of its own, and its answer appears at the end of the session's timeline. After an error the turn may or
+// may not have been posted; repeat it to be sure.
 //
-// It fails with [turn.ErrInputGone] when the input has expired and not all of it was kept, and with bus.ErrCorrupt or
-// bus.ErrUnsupported for a letter that this program can't read.
+// It fails with bus.ErrNotFound when the letter is gone, because it was replayed or dropped, with [turn.ErrInputGone] when
+// the input has expired and not all of it was kept, and with bus.ErrCorrupt or bus.ErrUnsupported for a letter that this
+// program can't read.
 func (c *Client) Replay(ctx context.Context, d *bus.DeadLetter) (Ref, error) {
 	there, err := c.onBus(d)
 	if err != nil {
@@ -67,7 +69,7 @@ func (c *Client) Replay(ctx context.Context, d *bus.DeadLetter) (Ref, error) {
 	return Ref{Session: d.Session, Turn: r.ID}, nil
 }
 
-// DropDead forgets a dead letter. One that is gone already is no error.
+// DropDead forgets the dead letter that d names by its ID, mailbox and Position. One that is gone already is no error.
 func (c *Client) DropDead(ctx context.Context, d *bus.DeadLetter) error {
 	there, err := c.onBus(d)
 	if err != nil {

@@ -15,20 +15,22 @@ import (
 var ErrInputGone = errors.New("the turn's input is no longer stored")
 
 // Replay posts the turn of a dead letter again, for the same component and session and with the same input, and drops
-// the letter. The turn is a new one of its own: its answer appears at the end of the session's timeline. Its id follows
-// from that of the dead turn, so repeating a replay after an error posts one turn.
+// the letter. It is the letter as the bus keeps it: d only names it, as in [bus.DeadLetters]. The turn is a new one of its
+// own: its answer appears at the end of the session's timeline. Its id follows from that of the dead turn, so repeating a
+// replay after an error posts one turn.
 //
 // The input is read from its stream or, when that has expired, written again as one chunk from what was kept. It fails
-// with [ErrInputGone] when there is neither, and with bus.ErrCorrupt or bus.ErrUnsupported for a letter that this
-// program can't read.
+// with bus.ErrNotFound when the letter is gone, as after a replay, with [ErrInputGone] when there is no input, and with
+// bus.ErrCorrupt or bus.ErrUnsupported for a letter that this program can't read.
 func Replay(ctx context.Context, box Box, store *stream.Store, d *bus.DeadLetter) (Record, error) {
-	old, err := decode(&d.Letter)
+	d, err := box.Buried(ctx, &d.Letter)
 	if err != nil {
 		return Record{}, fmt.Errorf("replay: %w", err)
 	}
 
-	if old.Session != d.Session || old.Component != d.Component {
-		return Record{}, fmt.Errorf("replay turn %s: the letter names another mailbox than its turn: %w", old.ID, bus.ErrCorrupt)
+	old, err := decode(&d.Letter)
+	if err != nil {
+		return Record{}, fmt.Errorf("replay: %w", err)
 	}
 
 	r := Record{

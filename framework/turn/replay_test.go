@@ -3,6 +3,7 @@ package turn_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -123,7 +124,15 @@ func TestAReplayThatIsRepeatedIsOneTurn(t *testing.T) {
 		one := u.replay(d)
 		u.wantAnswer(one.ID, "hello")
 
-		if two := u.replay(d); two != one {
+		if _, err := turn.Replay(t.Context(), u.bus, u.store, d); !errors.Is(err, bus.ErrNotFound) {
+			t.Errorf("a letter that is gone was replayed: %v", err)
+		}
+
+		if err := u.bus.Bury(t.Context(), d); err != nil { // as if it had not been dropped
+			t.Fatal(err)
+		}
+
+		if two := u.replay(u.oneDead("t1")); two != one {
 			t.Errorf("replayed as %+v and as %+v", one, two)
 		}
 
@@ -177,6 +186,34 @@ func TestCancelsAndReplays(t *testing.T) {
 		if text, end := u.read("t1"); text != "hello" || end != nil {
 			t.Errorf("the input became %q, %v", text, end)
 		}
+	})
+}
+
+// What is replayed is what the bus keeps, whatever the caller makes of it.
+func TestAForgedLetterIsNotReplayed(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		broker := membus.NewBroker(membus.Config{MaxAge: time.Hour})
+		repaired := make(chan struct{})
+		start(t, broker, turn.Config{}, mended(repaired))
+
+		u := newUser(t, broker)
+		u.post("t1", "hello")
+		u.wantFailed("t1", "poison")
+		close(repaired)
+		<-time.After(2 * time.Hour) // so that the input is that of the letter
+
+		d := u.oneDead("t1")
+		elsewhere := *d
+		elsewhere.Session = "other"
+		elsewhere.Body = []byte(strings.ReplaceAll(string(d.Body), sessionID, "other"))
+
+		if r, err := turn.Replay(t.Context(), u.bus, u.store, &elsewhere); !errors.Is(err, bus.ErrNotFound) {
+			t.Errorf("replayed as %+v: %v", r, err)
+		}
+
+		d.Input, d.Truncated = []byte("forged"), true
+		u.wantAnswer(u.replay(d).ID, "hello")
 	})
 }
 

@@ -15,9 +15,41 @@ import (
 )
 
 // Call sends a request to an instance of a component and returns the reply; an empty component leaves the choice to
-// r.Capability. See [call.Request] for what can be asked, and [call.Error] for what can go wrong. The first call opens
-// the client's registry.
+// r.Capability. See [call.Request] for what can be asked, and [call.Error] for what can go wrong. r.Session, if any, is
+// one of the client's sessions; the component gets its id on the bus. The first call opens the client's registry.
 func (c *Client) Call(ctx context.Context, component string, r call.Request) ([]byte, error) {
+	r, err := c.sign(r)
+	if err != nil {
+		return nil, fmt.Errorf("call %s: %w", component, err)
+	}
+
+	return c.call(ctx, component, r)
+}
+
+// Stream sends a request as Call does and yields the replies, in order, as they come.
+func (c *Client) Stream(ctx context.Context, component string, r call.Request) iter.Seq2[[]byte, error] {
+	r, err := c.sign(r)
+	if err != nil {
+		return func(yield func([]byte, error) bool) { yield(nil, fmt.Errorf("call %s: %w", component, err)) }
+	}
+
+	return c.stream(ctx, component, r)
+}
+
+// sign puts the session's id on the bus in place of the client's own: a component takes its word for it.
+func (c *Client) sign(r call.Request) (call.Request, error) {
+	if r.Session == "" {
+		return r, nil
+	}
+
+	var err error
+	r.Session, err = c.sessions.Name(r.Session)
+
+	return r, err
+}
+
+// call sends a request that is signed.
+func (c *Client) call(ctx context.Context, component string, r call.Request) ([]byte, error) {
 	r.Component = component
 
 	caller, err := c.calls.open(ctx, c)
@@ -28,8 +60,8 @@ func (c *Client) Call(ctx context.Context, component string, r call.Request) ([]
 	return caller.Call(ctx, r)
 }
 
-// Stream sends a request as Call does and yields the replies, in order, as they come.
-func (c *Client) Stream(ctx context.Context, component string, r call.Request) iter.Seq2[[]byte, error] {
+// stream sends a request that is signed and yields the replies.
+func (c *Client) stream(ctx context.Context, component string, r call.Request) iter.Seq2[[]byte, error] {
 	r.Component = component
 
 	return func(yield func([]byte, error) bool) {
@@ -55,12 +87,12 @@ func (c *Client) Breakers() *breaker.Set { return c.calls.client.Breakers() }
 // Call sends a request to an instance of a component and returns the reply, as [Client.Call] does, in the name of this
 // turn. A turn that is cancelled cancels its calls.
 func (t *Turn) Call(ctx context.Context, component string, r call.Request) ([]byte, error) {
-	return t.client.Call(ctx, component, t.sign(r))
+	return t.client.call(ctx, component, t.sign(r))
 }
 
 // Stream sends a request as Call does and yields the replies, in order, as they come.
 func (t *Turn) Stream(ctx context.Context, component string, r call.Request) iter.Seq2[[]byte, error] {
-	return t.client.Stream(ctx, component, t.sign(r))
+	return t.client.stream(ctx, component, t.sign(r))
 }
 
 var (
@@ -68,9 +100,9 @@ var (
 	_ call.Caller = (*Turn)(nil)
 )
 
-// sign says in the request which turn it is from.
+// sign says in the request which turn it is from, whatever the handler has made of t's fields.
 func (t *Turn) sign(r call.Request) call.Request {
-	r.Session, r.Turn, r.Root = t.Session.ID, t.ID, t.Root
+	r.Session, r.Turn, r.Root = t.attempt.Record.Session, t.attempt.Record.ID, t.attempt.Record.Root
 
 	return r
 }

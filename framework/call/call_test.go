@@ -56,6 +56,12 @@ func TestErrorsSayWhatHappened(t *testing.T) {
 		w.wantError(call.Request{Component: "tool"}, bus.ErrInvalid)
 		w.wantError(call.Request{Component: "tool", Operation: "do", Hedge: time.Second}, bus.ErrInvalid)
 
+		for _, key := range []string{"Call-Session", "call-turn", "CALL-", "Call-Anything"} {
+			r := do()
+			r.Header = map[string]string{key: "x"}
+			w.wantError(r, bus.ErrInvalid)
+		}
+
 		var fail error
 
 		w.serve("i1", 0, func(context.Context, *call.Incoming) error {

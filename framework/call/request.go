@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"strings"
 	"time"
 
 	"github.com/woodwork-go/woodwork/framework/bus"
@@ -25,7 +26,8 @@ type Request struct {
 	Body []byte
 	// JSON is encoded as the body where Body is nil. Defaults to an empty body.
 	JSON any
-	// Header goes with the request, for layers between the two, such as traces; see [bus.Message]. Defaults to none.
+	// Header goes with the request, for layers between the two, such as traces; see [bus.Message]. Keys that begin with
+	// "Call-", in any case, are this package's own. Defaults to none.
 	Header map[string]string
 	// Session, Turn and Root say in which turn the call happens. Default to none; a turn fills in its own.
 	Session, Turn, Root string
@@ -50,18 +52,20 @@ type Request struct {
 
 // Keys of the header.
 const (
-	headerOperation = "Call-Operation"
-	headerID        = "Call-Id"
-	headerFrom      = "Call-From"
-	headerSession   = "Call-Session"
-	headerTurn      = "Call-Turn"
-	headerRoot      = "Call-Root"
+	headerOwn       = "Call-"
+	headerOperation = headerOwn + "Operation"
+	headerID        = headerOwn + "Id"
+	headerFrom      = headerOwn + "From"
+	headerSession   = headerOwn + "Session"
+	headerTurn      = headerOwn + "Turn"
+	headerRoot      = headerOwn + "Root"
 )
 
 var (
 	errTarget    = errors.New("name a component or a capability")
 	errOperation = errors.New("name an operation")
 	errHedge     = errors.New("only an idempotent request can be hedged")
+	errHeader    = errors.New("header keys that begin with \"Call-\" are reserved")
 )
 
 // complete fills in the defaults and returns the message that carries the request, or what is wrong with it.
@@ -89,6 +93,10 @@ func (r *Request) complete(cfg Config) (*bus.Message, error) {
 		errs = append(errs, errHedge)
 	}
 
+	if r.pretends() {
+		errs = append(errs, errHeader)
+	}
+
 	if r.Body == nil && r.JSON != nil {
 		body, err := json.Marshal(r.JSON)
 		r.Body, errs = body, append(errs, err)
@@ -99,6 +107,17 @@ func (r *Request) complete(cfg Config) (*bus.Message, error) {
 	}
 
 	return &bus.Message{Header: r.header(cfg.From), Body: r.Body}, nil
+}
+
+// pretends reports whether the request's own header would be taken for what this package says of it.
+func (r *Request) pretends() bool {
+	for key := range r.Header {
+		if len(key) >= len(headerOwn) && strings.EqualFold(key[:len(headerOwn)], headerOwn) {
+			return true
+		}
+	}
+
+	return false
 }
 
 func (r *Request) header(from string) map[string]string {

@@ -24,7 +24,8 @@ type Incoming struct {
 	ID string
 	// From is the component that calls; empty when it did not say.
 	From string
-	// Session, Turn and Root say in which turn the call happens; empty outside of turns.
+	// Session, Turn and Root say in which turn the call happens; empty outside of turns. Session is the id on the bus,
+	// which for a tenant's session includes the tenant's name.
 	Session, Turn, Root string
 	// Header is all that came with the request. It must not be changed.
 	Header map[string]string

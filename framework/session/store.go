@@ -149,7 +149,11 @@ func (s *Store) Update(ctx context.Context, id string, change func(*Session) err
 			return bus.ErrNotFound
 		}
 
-		return change(there)
+		created := there.Created
+		err := change(there)
+		there.Created = created
+
+		return err
 	})
 	if err != nil {
 		return Session{}, fmt.Errorf("update session %s: %w", id, err)
@@ -325,7 +329,7 @@ func (s *Store) decode(e bus.KVEntry) (Session, bool) {
 
 // read returns a session and its revision.
 func (s *Store) read(ctx context.Context, id string) (Session, uint64, error) {
-	key, err := s.key(id)
+	key, _, err := s.key(id)
 	if err != nil {
 		return Session{}, 0, err
 	}
@@ -340,16 +344,22 @@ func (s *Store) read(ctx context.Context, id string) (Session, uint64, error) {
 		return Session{}, 0, fmt.Errorf("its record can't be read: %w", bus.ErrCorrupt)
 	}
 
+	there.ID = id // which may be longer than the name of the record says
+
 	return there, e.Revision, nil
 }
 
-func (s *Store) key(id string) (string, error) {
+// key returns the key of a session's record, and the tenant whose session it is.
+func (s *Store) key(id string) (key, tenant string, err error) {
 	name, err := s.Name(id)
 	if err != nil {
-		return "", err
+		return "", "", err
 	}
 
-	return subjects.SessionKey(name)
+	key, err = subjects.SessionKey(name)
+	tenant, _ = subjects.SplitTenant(name)
+
+	return key, tenant, err
 }
 
 // guess says whether a change takes a session for new before it looks. That saves the look where it is new, and costs one
@@ -365,7 +375,7 @@ const (
 func (s *Store) change(
 	ctx context.Context, id string, first guess, apply func(there *Session, exists bool) error,
 ) (Session, error) {
-	key, err := s.key(id)
+	key, _, err := s.key(id)
 	if err != nil {
 		return Session{}, err
 	}
@@ -401,30 +411,25 @@ func (s *Store) change(
 func (s *Store) put(
 	ctx context.Context, id string, there Session, revision uint64, apply func(there *Session, exists bool) error,
 ) (Session, error) {
-	made := there.Created
+	key, tenant, err := s.key(id)
+	if err != nil {
+		return there, err
+	}
+
 	if err := apply(&there, revision != 0); err != nil {
 		return there, err
 	}
 
-	if there.Created.IsZero() {
-		there.Created = made
-	}
-
-	there.ID, there.Updated, there.Write = id, time.Now().UTC(), rand.Text()
+	there.ID, there.Tenant, there.Updated, there.Write = id, tenant, time.Now().UTC(), rand.Text()
 	if err := there.check(); err != nil {
 		return there, err
 	}
 
-	return there, s.store(ctx, there, revision)
+	return there, s.store(ctx, key, there, revision)
 }
 
 // store writes a record at a revision and finds out what became of it where the bus can't say.
-func (s *Store) store(ctx context.Context, there Session, revision uint64) error {
-	key, err := s.key(there.ID)
-	if err != nil {
-		return err
-	}
-
+func (s *Store) store(ctx context.Context, key string, there Session, revision uint64) error {
 	value, err := json.Marshal(there)
 	if err != nil {
 		return fmt.Errorf("encode: %w", err)

@@ -86,15 +86,23 @@ func TestTheLifeOfASession(t *testing.T) {
 			t.Errorf("made twice: %v", err)
 		}
 
-		_, err = s.Update(ctx, "s1", func(s *session.Session) error { s.Metadata["lang"] = "de"; return nil })
+		changed, err := s.Update(ctx, "s1", func(s *session.Session) error {
+			s.Metadata["lang"] = "de"
+			s.ID, s.Tenant, s.Created = "s2", "acme", time.Now().Add(time.Hour) // which are not for it to change
+
+			return nil
+		})
 		check(t, err)
 
 		there, err := s.Get(ctx, "s1")
 		check(t, err)
 
-		want := map[string]string{"user": "ann", "lang": "de"}
-		if diff := cmp.Diff(want, there.Metadata); diff != "" || !there.Created.Equal(made.Created) {
-			t.Errorf("created %v and %v, metadata (-want +got):\n%s", made.Created, there.Created, diff)
+		want := made
+		want.Metadata = map[string]string{"user": "ann", "lang": "de"}
+		want.Updated, want.Write = there.Updated, there.Write
+
+		if diff := cmp.Diff([]session.Session{want, want}, []session.Session{changed, there}); diff != "" {
+			t.Errorf("changed, and what is there (-want +got):\n%s", diff)
 		}
 
 		check(t, s.State("s1", "llm").Save(ctx, "remember"))

@@ -13,9 +13,10 @@ import (
 	"github.com/woodwork-go/woodwork/framework/bus"
 	"github.com/woodwork-go/woodwork/framework/bus/membus"
 	"github.com/woodwork-go/woodwork/framework/registry"
+	"github.com/woodwork-go/woodwork/internal/redistest"
 )
 
-// onEachBus runs a test on memory and on a NATS server; open returns the settings of one more connection.
+// onEachBus runs a test on memory, a NATS server and a Redis; open returns the settings of one more connection.
 func onEachBus(t *testing.T, test func(t *testing.T, open func() framework.Config)) {
 	t.Helper()
 
@@ -31,6 +32,13 @@ func onEachBus(t *testing.T, test func(t *testing.T, open func() framework.Confi
 
 		server := embeddedtest.RunInProcess(t)
 		test(t, func() framework.Config { return framework.Config{InProcess: server} })
+	})
+
+	t.Run("redis", func(t *testing.T) {
+		t.Parallel()
+
+		url := redistest.Run(t, redistest.Options{}).URL()
+		test(t, func() framework.Config { return framework.Config{URL: url} })
 	})
 }
 

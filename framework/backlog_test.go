@@ -79,14 +79,14 @@ func TestNoBacklogWithoutAHandler(t *testing.T) {
 	}
 }
 
-// tools is a bus whose broker has tools of its own.
-type tools struct {
+// announced is a bus whose broker has tools of its own.
+type announced struct {
 	bus.Bus
 
 	told chan bus.Announcement
 }
 
-func (b tools) Announce(_ context.Context, a bus.Announcement) (func(), error) {
+func (b announced) Announce(_ context.Context, a bus.Announcement) (func(), error) {
 	b.told <- a
 
 	return func() {}, nil
@@ -96,7 +96,7 @@ func (b tools) Announce(_ context.Context, a bus.Announcement) (func(), error) {
 func TestTheBrokersToolsSeeTheReport(t *testing.T) {
 	t.Parallel()
 
-	b := tools{membus.New(membus.Config{}), make(chan bus.Announcement, 1)}
+	b := announced{membus.New(membus.Config{}), make(chan bus.Announcement, 1)}
 	serve(t, framework.Service{
 		Name: "slow", Handler: func(context.Context, *framework.Turn) error { return nil },
 	}, framework.Config{Bus: b})

@@ -81,11 +81,9 @@ func transient(err error) bool {
 // checkStrict warns when the server takes JSON that it doesn't understand: it then also takes an acknowledgement as a
 // request, so that a publish whose reply subject is that of the API can purge a JetStream stream.
 func (b *Bus) checkStrict(ctx context.Context) error {
-	var got struct {
-		Error *apiError `json:"error"`
-	}
+	var got answer
 	probe := []byte(`{"woodwork_probes_strict":true}`)
-	err := b.api(ctx, "STREAM.NAMES", probe, &got, func() *apiError { return got.Error })
+	err := b.api(ctx, "STREAM.NAMES", probe, &got)
 	var ae *apiError
 	switch {
 	case err == nil:

@@ -43,6 +43,22 @@ func TestAPIErrors(t *testing.T) {
 	}
 }
 
+// TestAnswerAfterAnError: what the API answers counts, not what it answered to an earlier try.
+func TestAnswerAfterAnError(t *testing.T) {
+	t.Parallel()
+	b := single(t)
+	answers := []string{`{"error":{"code":503,"err_code":10008,"description":"unavailable"}}`, `{}`}
+	must(b.nc.Subscribe(b.apiPrefix+"TEST", func(m *nats.Msg) {
+		_ = m.Respond([]byte(answers[0]))
+		answers = answers[len(answers)-1:]
+	}))(t)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	if err := b.api(ctx, "TEST", nil, &answer{}); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestFullShardRefuses(t *testing.T) {
 	t.Parallel()
 	b := open(t, Config{URL: embeddedtest.Run(t).URL(), Shards: 1, MaxBytes: 64 << 10})

@@ -41,11 +41,9 @@ func (b *Bus) msgAt(ctx context.Context, jsStream string, seq uint64) (*stored, 
 
 // deleteMsg removes the entry at a sequence; one that is gone already is no error.
 func (b *Bus) deleteMsg(ctx context.Context, jsStream string, seq uint64) error {
-	var got struct {
-		Error *apiError `json:"error"`
-	}
+	var got answer
 	request := []byte(`{"no_erase":true,"seq":` + strconv.FormatUint(seq, 10) + `}`)
-	err := b.api(ctx, "STREAM.MSG.DELETE."+jsStream, request, &got, func() *apiError { return got.Error })
+	err := b.api(ctx, "STREAM.MSG.DELETE."+jsStream, request, &got)
 	var ae *apiError
 	if errors.As(err, &ae) && (ae.Code == codeNoMessage || ae.Code == codeNoSequence ||
 		ae.Code == codeDeleteFailed && strings.Contains(ae.Description, "no message found")) {
@@ -69,10 +67,11 @@ type storedJSON struct {
 // leaderGet reads one entry from the leader, never from a replica that may lag.
 func (b *Bus) leaderGet(ctx context.Context, jsStream string, request []byte) (*stored, error) {
 	var got struct {
-		Error   *apiError   `json:"error"`
+		answer
+
 		Message *storedJSON `json:"message"`
 	}
-	err := b.api(ctx, "STREAM.MSG.GET."+jsStream, request, &got, func() *apiError { return got.Error })
+	err := b.api(ctx, "STREAM.MSG.GET."+jsStream, request, &got)
 	var ae *apiError
 	if errors.As(err, &ae) && ae.Code == codeNoMessage {
 		return nil, nil
@@ -94,15 +93,22 @@ func (b *Bus) leaderGet(ctx context.Context, jsStream string, request []byte) (*
 	return s, nil
 }
 
-// api asks the JetStream API and decodes the answer into got; failed returns the error that the answer holds. As long
-// as ctx allows it asks again when there is no leader, no answer or no connection.
-func (b *Bus) api(ctx context.Context, what string, request []byte, got any, failed func() *apiError) error {
+// answer is what all answers of the JetStream API have in common.
+type answer struct {
+	Error *apiError `json:"error"`
+}
+
+func (a *answer) common() *answer { return a }
+
+// api asks the JetStream API and decodes the answer, in which got has an [answer] embedded. As long as ctx allows it asks
+// again when there is no leader, no answer or no connection.
+func (b *Bus) api(ctx context.Context, what string, request []byte, got interface{ common() *answer }) error {
 	if err := b.take(ctx, b.apiSlots); err != nil {
 		return err
 	}
 	defer func() { <-b.apiSlots }()
 	for attempt := 0; ; attempt++ {
-		err := b.apiOnce(ctx, what, request, got, failed)
+		err := b.apiOnce(ctx, what, request, got)
 		if err == nil || !errors.Is(err, bus.ErrUnknown) {
 			return err
 		}
@@ -124,18 +130,19 @@ func (b *Bus) take(ctx context.Context, slots chan<- struct{}) error {
 	}
 }
 
-func (b *Bus) apiOnce(ctx context.Context, what string, request []byte, got any, failed func() *apiError) error {
-	answer, err := b.req.do(ctx, &nats.Msg{Subject: b.apiPrefix + what, Data: request}, apiTimeout)
+func (b *Bus) apiOnce(ctx context.Context, what string, request []byte, got interface{ common() *answer }) error {
+	m, err := b.req.do(ctx, &nats.Msg{Subject: b.apiPrefix + what, Data: request}, apiTimeout)
 	if err != nil {
 		return err
 	}
-	if len(answer.Data) == 0 {
-		return fmt.Errorf("JetStream does not answer (status %s): %w", value(answer.Header, headerStatus), bus.ErrUnknown)
+	if len(m.Data) == 0 {
+		return fmt.Errorf("JetStream does not answer (status %s): %w", value(m.Header, headerStatus), bus.ErrUnknown)
 	}
-	if err := json.Unmarshal(answer.Data, got); err != nil {
+	got.common().Error = nil // that of the answer before
+	if err := json.Unmarshal(m.Data, got); err != nil {
 		return fmt.Errorf("malformed answer: %w", err)
 	}
-	if err := failed(); err != nil {
+	if err := got.common().Error; err != nil {
 		return err
 	}
 

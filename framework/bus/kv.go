@@ -40,7 +40,9 @@ type KV interface {
 	Delete(ctx context.Context, b Bucket, key string, revision uint64) error
 
 	// Watch yields the present keys under a prefix of whole ids ("" for all), then one event with Kind Synced, then
-	// changes as they happen. It ends with ctx, or with an error when the bus can't go on.
+	// changes as they happen. It outlives a broken connection and a restart of the broker: soon after, it yields the last
+	// change of each key that has changed meanwhile, and what is no longer there as gone. It may yield a key once more as
+	// it was. It ends with ctx, or with an error when the bus can't go on.
 	Watch(ctx context.Context, b Bucket, prefix string) iter.Seq2[KVEvent, error]
 }
 

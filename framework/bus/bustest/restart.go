@@ -1,7 +1,9 @@
 package bustest
 
 import (
+	"context"
 	"testing"
+	"time"
 
 	"github.com/woodwork-go/woodwork/framework/bus"
 )
@@ -10,6 +12,7 @@ func restartCases() []promise {
 	return []promise{
 		{name: "restart/what was acknowledged is there", run: restartKeeps},
 		{name: "restart/followers, watchers and workers go on", run: restartGoesOn},
+		{name: "restart/a watch tells soon what has changed, and nothing else", run: restartWatched},
 	}
 }
 
@@ -84,4 +87,53 @@ func restartGoesOn(t *testing.T, s *suite) {
 
 	answer(ctx, t, func() (uint64, error) { return writing.Set(ctx, bus.Registry, key+".a", []byte("new"), 0, 0) })
 	skipTo(t, set, func(e bus.KVEvent) bool { return e.Entry.Key == key+".a" && string(e.Entry.Value) == "new" })
+}
+
+// watchSoon is how long after a broker can be used again a change may take to a watch that was open before: less than a
+// watch that waits for signs of life, much more than one that is told of the connection.
+const watchSoon = 5 * time.Second
+
+func restartWatched(t *testing.T, s *suite) {
+	if s.Restart == nil {
+		t.Skip(noRestart)
+	}
+
+	s = s.alone(t)
+	ctx := within(t)
+	b, prefix := s.open(t), newID("k")
+	events := watch(t, s.open(t), bus.Registry, prefix)
+
+	same(t, "first event", bus.KVEvent{Kind: bus.KVSynced}, receive(t, "event", events))
+
+	for key, ttl := range map[string]time.Duration{".a": time.Hour, ".b": time.Hour, ".short": 2 * time.Second} {
+		same(t, "key", setKey(ctx, t, b, prefix+key, ttl), receive(t, "event", events))
+	}
+
+	s.Restart(t, func() {})
+
+	up := time.Now()
+	fresh := setKey(ctx, t, b, prefix+".fresh", time.Hour)
+	seen := map[string]bus.KVEventKind{}
+
+	for len(seen) < 2 {
+		e := receive(t, "event", events)
+		seen[e.Entry.Key] = e.Kind
+
+		if took := time.Since(up); e.Entry.Key == fresh.Entry.Key && took > watchSoon {
+			t.Errorf("a change was seen %v after the broker was back", took)
+		}
+	}
+
+	want := map[string]bus.KVEventKind{prefix + ".fresh": bus.KVSet, prefix + ".short": bus.KVGone}
+	same(t, "what has changed", want, seen)
+	same(t, "next change", setKey(ctx, t, b, prefix+".next", time.Hour), receive(t, "event", events))
+}
+
+// setKey makes a key, whose value is its name, and returns what a watch says of that.
+func setKey(ctx context.Context, t *testing.T, b bus.Bus, key string, ttl time.Duration) bus.KVEvent {
+	t.Helper()
+
+	revision := answer(ctx, t, func() (uint64, error) { return b.Set(ctx, bus.Registry, key, []byte(key), 0, ttl) })
+
+	return bus.KVEvent{Kind: bus.KVSet, Entry: bus.KVEntry{Key: key, Value: []byte(key), Revision: revision}}
 }

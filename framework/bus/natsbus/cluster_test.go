@@ -3,6 +3,7 @@ package natsbus
 import (
 	"context"
 	"errors"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -32,6 +33,8 @@ func TestCluster(t *testing.T) { //nolint:tparallel // the order of the two part
 				})
 		})
 	})
+	//nolint:paralleltest // it stops a server of the others
+	t.Run("server of a watch stops", func(t *testing.T) { watchMoves(t, c) })
 	//nolint:paralleltest // it stops a server of the others
 	t.Run("leader stops", func(t *testing.T) { leaderStops(t, c) })
 }
@@ -77,6 +80,55 @@ func leaderStops(t *testing.T, c *embedded.Cluster) {
 	}
 }
 
+// watchMoves takes away the server that has the consumer of a watch, but not the one that the watch is connected to.
+func watchMoves(t *testing.T, c *embedded.Cluster) {
+	t.Helper()
+	b := open(t, Config{URL: strings.Join(c.URLs(), ","), App: "watch", Shards: 1})
+	prefix, at := "", b.nc.ConnectedServerName()
+	var events <-chan bus.KVEvent
+	for n := 0; at == b.nc.ConnectedServerName(); n++ {
+		prefix = "w" + strconv.Itoa(n)
+		events = watching(t, b, bus.Registry, prefix)
+		wantEvents(t, events, bus.KVSynced, "")
+		at = watchedAt(t, b, prefix)
+	}
+	i := node(t, c, at)
+	if err := c.Stop(i); err != nil {
+		t.Fatal(err)
+	}
+	begun := time.Now()
+	for attempt := 0; ; attempt++ {
+		_, err := b.Set(t.Context(), bus.Registry, prefix+".a", nil, 0, 0)
+		if err == nil || errors.Is(err, bus.ErrConflict) { // an earlier try was stored
+			break
+		}
+		if wait := backoff(t.Context(), attempt); wait != nil || !errors.Is(err, bus.ErrUnknown) {
+			t.Fatal(err)
+		}
+	}
+	stored := time.Since(begun)
+	wantEvents(t, events, bus.KVSet, prefix+".a")
+	t.Logf("a change was stored %v after the watch's server was stopped and seen after %v", stored, time.Since(begun))
+	if err := c.Restart(t.Context(), i); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// watchedAt returns the server that has the consumer of the watch of a prefix in the registry.
+func watchedAt(t *testing.T, b *Bus, prefix string) string {
+	t.Helper()
+	name := b.ns.Bucket(string(bus.Registry))
+	s := must(b.js.Stream(t.Context(), bucketPrefix+name))(t)
+	at := ""
+	for info := range s.ListConsumers(t.Context()).Info() { // to its end, for the client has a goroutine for it
+		if slices.Contains(info.Config.FilterSubjects, kvSubjects(name)+prefix) {
+			at = info.Cluster.Leader
+		}
+	}
+
+	return at
+}
+
 // store appends as a writer does: until it is stored, whatever happens.
 func store(ctx context.Context, t *testing.T, b *Bus, f *bus.Frame, after *bus.Entry) *bus.Entry {
 	t.Helper()
@@ -102,14 +154,20 @@ func store(ctx context.Context, t *testing.T, b *Bus, f *bus.Frame, after *bus.E
 func stopLeader(t *testing.T, b *Bus, c *embedded.Cluster) {
 	t.Helper()
 	leader := must(b.js.Stream(t.Context(), b.ns.LogStream(0)))(t).CachedInfo().Cluster.Leader
-	for i := range c.URLs() {
-		if c.NodeName(i) == leader {
-			if err := c.Stop(i); err != nil {
-				t.Fatal(err)
-			}
+	if err := c.Stop(node(t, c, leader)); err != nil {
+		t.Fatal(err)
+	}
+}
 
-			return
+// node returns the number of the node with a name.
+func node(t *testing.T, c *embedded.Cluster, name string) int {
+	t.Helper()
+	for i := range c.URLs() {
+		if c.NodeName(i) == name {
+			return i
 		}
 	}
-	t.Fatalf("no node is called %s", leader)
+	t.Fatalf("no node is called %s", name)
+
+	return 0
 }

@@ -12,10 +12,10 @@
 // ours, which the next append must expect.
 //
 // File map: config.go, connect.go, credentials.go, check.go and open.go open the bus, dialerror.go says why they could
-// not, and handlers.go keeps it connected; jetstreams.go and provision.go make what the application keeps on the
+// not, and handlers.go and restored.go keep it connected; jetstreams.go and provision.go make what the application keeps on the
 // servers; request.go, publish.go, get.go, direct.go and errors.go talk to JetStream; codec.go, decode.go and header.go
 // are the wire form of a frame and links.go its links; append.go, read.go, linkreader.go, follow.go and interest.go are the
-// log; signals.go hints that nothing stores; kv.go and watch.go the buckets; counts.go what could not be read; dead.go
+// log; signals.go hints that nothing stores; kv.go, watch.go and feed.go the buckets; counts.go what could not be read; dead.go
 // letters that were set aside. The mailbox is in mailbox*.go, with its entries in register.go and its protocol in
 // internal/mailbox; calls are in rpc*.go; announce.go shows instances to the broker's tools.
 package natsbus

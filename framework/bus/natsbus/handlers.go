@@ -32,7 +32,7 @@ func (b *Bus) reconnected(nc *nats.Conn) {
 		f.missed()
 		b.calls.reconnected()
 	}
-	b.workers.Each((*worker).tellRestored)
+	b.restored.tell()
 }
 
 // connectionClosed ends the bus: nothing recovers a connection that the client gave up.

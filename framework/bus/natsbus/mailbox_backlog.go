@@ -13,7 +13,8 @@ import (
 
 // queueJSON is what is asked of a component's consumer or, where nobody has made it yet, of the JetStream stream.
 type queueJSON struct {
-	Error     *apiError `json:"error"`
+	answer
+
 	Now       time.Time `json:"ts"`
 	Pending   int       `json:"num_pending"` // of the consumer
 	Subjects  int       `json:"total"`       // of the JetStream stream
@@ -98,7 +99,7 @@ func (b *Bus) queue(ctx context.Context, component, filter string) (queueJSON, e
 }
 
 func (b *Bus) queueOf(ctx context.Context, what string, request []byte) (q queueJSON, err error) {
-	err = b.api(ctx, what, request, &q, func() *apiError { return q.Error })
+	err = b.api(ctx, what, request, &q)
 
 	return q, err
 }

@@ -30,9 +30,6 @@ const (
 // statusConflict is that of a request that ends because something changed.
 const statusConflict = "409"
 
-// statusTimeout is that of a request that has been open for as long as it was to be.
-const statusTimeout = "408"
-
 // puller asks the component's consumer for mailboxes. One request at a time is open.
 type puller struct {
 	w       *worker

@@ -17,6 +17,8 @@ const reviveLeases = 10
 // the removal of entries in older blocks. Its consumer remembers that the entry was acknowledged.
 func (w *worker) reviveAll(ctx context.Context) {
 	for {
+		restored := w.bus.restored.next()
+
 		err := w.revive(ctx)
 		if err != nil && ctx.Err() == nil && !w.bus.isClosing() {
 			w.bus.log.Debug().Err(err).Str("component", w.component).Msg("could not look for mailboxes left behind")
@@ -31,21 +33,13 @@ func (w *worker) reviveAll(ctx context.Context) {
 
 		select {
 		case <-pause.C:
-		case <-w.restored:
+		case <-restored:
 			pause.Stop()
 		case <-ctx.Done():
 			pause.Stop()
 
 			return
 		}
-	}
-}
-
-// tellRestored tells a worker that the connection was restored. One that was told and has not looked yet looks once.
-func (w *worker) tellRestored() {
-	select {
-	case w.restored <- struct{}{}:
-	default:
 	}
 }
 

@@ -86,12 +86,7 @@ func TestRevivedOnceReconnected(t *testing.T) {
 
 	url := embeddedtest.Run(t).URL()
 	b, other := open(t, Config{URL: url}), open(t, Config{URL: url})
-	w := &worker{bus: b, component: component, lease: time.Hour, restored: make(chan struct{}, 1)}
-
-	if !b.workers.Join(w) {
-		t.Fatal("the bus is closed")
-	}
-	defer b.workers.Leave(w)
+	w := &worker{bus: b, component: component, lease: time.Hour}
 
 	if err := w.makeConsumer(t.Context()); err != nil {
 		t.Fatal(err)

@@ -33,8 +33,7 @@ type worker struct {
 	room      *crew.Room
 	serve     func(context.Context, bus.Claim)
 	leases    leases
-	hungry    atomic.Bool   // the last request for mailboxes brought less than was asked for, and no later one all
-	restored  chan struct{} // holds one token when the connection was restored since the last look for mailboxes left behind
+	hungry    atomic.Bool // the last request for mailboxes brought less than was asked for, and no later one all
 
 	serveCtx context.Context //nolint:containedctx // the parent of what each serve is given, until Work returns
 	cancel   context.CancelCauseFunc
@@ -48,8 +47,7 @@ func (b *Bus) Work(
 ) error {
 	w := &worker{
 		bus: b, component: component, serve: serve, lease: cmp.Or(max(cfg.Lease, 0), defaultLease),
-		room:     crew.NewRoom(cfg.Concurrency),
-		restored: make(chan struct{}, 1),
+		room: crew.NewRoom(cfg.Concurrency),
 	}
 	w.serveCtx, w.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
 	defer w.cancel(context.Canceled)

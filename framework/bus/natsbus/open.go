@@ -48,6 +48,7 @@ type Bus struct {
 	info      bus.Info
 	link      connection.Log
 	workers   crew.Set[*worker]
+	restored  broadcast // told when the connection was restored
 
 	req      *requester
 	follows  *follows

@@ -3,6 +3,7 @@ package embedded
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -63,7 +64,7 @@ func (c *Cluster) ready() (bool, error) {
 		names[c.NodeName(i)] = true
 	}
 
-	return metaReady(running, names) && groupsReady(running, names), nil
+	return routed(running) && metaReady(running, names) && groupsReady(running, names), nil
 }
 
 // running returns the nodes that are not stopped, by index. The caller holds mu.
@@ -77,6 +78,37 @@ func (c *Cluster) running() map[int]*Server {
 	}
 
 	return running
+}
+
+// routed reports whether each node has all its routes to each other: the system's own, by which they vote, and those
+// of the pool, one of which carries the answers to clients. A node that lacks one drops what is sent through it.
+func routed(running map[int]*Server) bool {
+	for _, s := range running {
+		info, err := s.nats.Routez(nil)
+		if err != nil {
+			return false
+		}
+
+		pooled := make(map[string]int, len(running))
+		own := make(map[string]bool, len(running))
+
+		for _, route := range info.Routes {
+			if route.Account == "" {
+				pooled[route.RemoteID]++
+			} else {
+				own[route.RemoteID] = true
+			}
+		}
+
+		for _, other := range running {
+			id := other.nats.ID()
+			if other != s && (pooled[id] < server.DEFAULT_ROUTE_POOL_SIZE || !own[id]) {
+				return false
+			}
+		}
+	}
+
+	return true
 }
 
 // metaReady reports whether one of the nodes leads JetStream and sees all of them up to date, as they see themselves.
@@ -100,8 +132,11 @@ func metaReady(running map[int]*Server, names map[string]bool) bool {
 	return led
 }
 
-// followed reports whether the leader of JetStream sees all nodes up to date.
+// followed reports whether the leader of JetStream sees all nodes up to date, and knows what each has room for, without
+// which it places nothing there.
 func followed(leader *server.Server, names map[string]bool) bool {
+	placeable := leader.JetStreamClusterPeers()
+
 	info, err := leader.Jsz(nil)
 	if err != nil || info.Meta == nil {
 		return false
@@ -113,7 +148,7 @@ func followed(leader *server.Server, names map[string]bool) bool {
 	}
 
 	for name := range names {
-		if !current[name] {
+		if !current[name] || !slices.Contains(placeable, name) {
 			return false
 		}
 	}

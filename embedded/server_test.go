@@ -92,12 +92,19 @@ func (c client) close() {
 	<-done
 }
 
+// elected bounds what waits for the leader of a new JetStream stream: on a busy machine its nodes vote twice, with up to
+// nine seconds between.
+const elected = 30 * time.Second
+
 // store publishes text into a JetStream stream that it makes when it isn't there.
 func store(t *testing.T, js client, replicas int, text string) {
 	t.Helper()
 
+	ctx, cancel := context.WithTimeout(t.Context(), elected)
+	defer cancel()
+
 	cfg := jetstream.StreamConfig{Name: "S", Subjects: []string{"s"}, Replicas: replicas}
-	if _, err := js.CreateOrUpdateStream(t.Context(), cfg); err != nil {
+	if _, err := js.CreateOrUpdateStream(ctx, cfg); err != nil {
 		t.Fatal(err)
 	}
 

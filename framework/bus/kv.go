@@ -42,7 +42,8 @@ type KV interface {
 	// Watch yields the present keys under a prefix of whole ids ("" for all), then one event with Kind Synced, then
 	// changes as they happen. It outlives a broken connection and a restart of the broker: soon after, it yields the last
 	// change of each key that has changed meanwhile, and what is no longer there as gone. It may yield a key once more as
-	// it was. It ends with ctx, or with an error when the bus can't go on.
+	// it was. Where the broker is a cluster, a change may be yielded a moment before Get returns it: what an event says
+	// counts, Set decides. It ends with ctx, or with an error when the bus can't go on.
 	Watch(ctx context.Context, b Bucket, prefix string) iter.Seq2[KVEvent, error]
 }
 

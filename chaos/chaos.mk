@@ -3,7 +3,10 @@
 CHAOS_ARGS :=
 
 .PHONY: chaos
-chaos: ## break everything for 15 minutes, at least 1,000 faults over 20,000 turns, and check the history
+chaos: chaos-faults chaos-availability ## both long runs on JetStream, one after the other
+
+.PHONY: chaos-faults
+chaos-faults: ## break everything for 15 minutes, at least 1,000 faults over 20,000 turns, and check the history
 	go run ./chaos -duration 15m -gap 780ms -rate 28 -sessions 120 $(CHAOS_ARGS)
 
 .PHONY: chaos-quick

@@ -90,12 +90,28 @@ func (l *republished) Close(context.Context) error {
 	return l.sub.Unsubscribe() //nolint:wrapcheck // the caller says which lane it was
 }
 
-// Async opens a lane of publishes whose acknowledgements are awaited together, received by an ordered consumer.
-func (n *NATS) Async(ctx context.Context) (Lane, error) {
+// asyncPending and asyncBytes bound what is published and not yet acknowledged; a JetStream stream refuses what comes
+// when 128 MiB wait for it.
+const (
+	asyncPending = 4000
+	asyncBytes   = 64 << 20
+)
+
+// Async returns the opener of lanes for messages of a size, with publishes whose acknowledgements are awaited together,
+// received by an ordered consumer. A publish that fails ends the lane, as it would never be received.
+func (n *NATS) Async(size int) Opener {
+	return func(ctx context.Context) (Lane, error) { return n.async(ctx, min(asyncPending, asyncBytes/size)) }
+}
+
+func (n *NATS) async(ctx context.Context, pending int) (Lane, error) {
 	n.next++
 	subject := fmt.Sprint("raw.log.", n.next)
+	publishing, fail := context.WithCancelCause(context.WithoutCancel(ctx))
 
-	js, err := jetstream.New(n.conn, jetstream.WithPublishAsyncMaxPending(4000))
+	js, err := jetstream.New(n.conn, jetstream.WithPublishAsyncMaxPending(pending),
+		jetstream.WithPublishAsyncErrHandler(func(_ jetstream.JetStream, _ *nats.Msg, err error) {
+			fail(fmt.Errorf("publish: %w", err))
+		}))
 	if err != nil {
 		return nil, fmt.Errorf("open JetStream: %w", err)
 	}
@@ -110,13 +126,14 @@ func (n *NATS) Async(ctx context.Context) (Lane, error) {
 		return nil, fmt.Errorf("consume: %w", err)
 	}
 
-	return &async{js: js, subject: subject, messages: messages}, nil
+	return &async{js: js, subject: subject, messages: messages, publishing: publishing}, nil
 }
 
 type async struct {
-	js       jetstream.JetStream
-	subject  string
-	messages jetstream.MessagesContext
+	js         jetstream.JetStream
+	subject    string
+	messages   jetstream.MessagesContext
+	publishing context.Context //nolint:containedctx // it ends with the first publish that fails
 }
 
 // Send implements [Lane].
@@ -131,9 +148,9 @@ func (l *async) Send(ctx context.Context, data []byte) error {
 
 // Receive implements [Lane].
 func (l *async) Receive(context.Context) ([]byte, error) {
-	m, err := l.messages.Next()
+	m, err := l.messages.Next(jetstream.NextContext(l.publishing))
 	if err != nil {
-		return nil, err //nolint:wrapcheck // the caller says which lane it was
+		return nil, errors.Join(err, context.Cause(l.publishing))
 	}
 
 	return m.Data(), nil

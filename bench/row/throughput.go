@@ -35,7 +35,7 @@ func throughput(ctx context.Context, e *Env, out *report.Report) error {
 	e.onClose(watermill.Close)
 
 	runs := []*run{
-		{name: "raw JetStream, PublishAsync and ordered consumer", open: raw.Async, messages: e.pick(20_000, 100_000)},
+		{name: "raw JetStream, PublishAsync and ordered consumer", open: raw.Async(len(token)), messages: e.pick(20_000, 100_000)},
 		{name: "Woodwork on JetStream", open: e.woodwork(b).Open, messages: e.pick(500_000, 2_000_000)},
 		{name: "Watermill on JetStream", open: watermill.Open, messages: e.pick(2_000, 10_000)},
 	}
@@ -145,7 +145,7 @@ func sizes(ctx context.Context, e *Env, out *report.Report) error {
 
 	for _, size := range []int{16, 64, 256, 1 << 10, 4 << 10, 16 << 10, 64 << 10} {
 		runs := []*run{
-			{name: floor.Name, open: raw.Async, size: size, messages: min(e.pick(5_000, 20_000), most/size)},
+			{name: floor.Name, open: raw.Async(size), size: size, messages: min(e.pick(5_000, 20_000), most/size)},
 			{name: ours.Name, open: open, size: size, messages: min(e.pick(50_000, 200_000), most/size)},
 		}
 

@@ -37,6 +37,7 @@ var (
 	errFallback    = errors.New("use openai, anthropic or offline")
 	errTemperature = errors.New("-temperature: use a number from 0 to 2")
 	errNegative    = errors.New("use a positive number")
+	errFailures    = errors.New("-breaker-failures: use 1 or more, or -1 for never")
 	errHistory     = fmt.Errorf("-history-bytes: use a number from 1 to %d", MaxHistoryBytes)
 	errModelAlone  = errors.New("-model: nobody to ask for it; set OPENAI_API_KEY or ANTHROPIC_API_KEY, or give -base-url")
 	errNoKey       = errors.New("no key: set")
@@ -50,12 +51,23 @@ func (s *Settings) validate() error {
 		errs = append(errs, errTemperature)
 	}
 
-	if s.MaxTokens < 0 {
-		errs = append(errs, fmt.Errorf("-max-tokens: %w", errNegative))
+	for _, setting := range []struct {
+		flag     string
+		negative bool
+	}{
+		{"-max-tokens", s.MaxTokens < 0},
+		{"-pace", s.Pace < 0},
+		{"-breaker-recovery", s.Breaker.Recovery < 0},
+		{"-breaker-successes", s.Breaker.Successes < 0},
+		{"-breaker-probes", s.Breaker.Probes < 0},
+	} {
+		if setting.negative {
+			errs = append(errs, fmt.Errorf("%s: %w", setting.flag, errNegative))
+		}
 	}
 
-	if s.Pace < 0 {
-		errs = append(errs, fmt.Errorf("-pace: %w", errNegative))
+	if s.Breaker.Failures < -1 {
+		errs = append(errs, errFailures)
 	}
 
 	if s.HistoryBytes < 0 || s.HistoryBytes > MaxHistoryBytes {

@@ -101,7 +101,8 @@ func (s *Settings) Register(fs *flag.FlagSet) {
 	fs.StringVar(&s.Fallback.BaseURL, "fallback-base-url", "", "`URL` of its interface; its key is in FALLBACK_API_KEY")
 	fs.IntVar(&s.Breaker.Failures, "breaker-failures", 0, "failures in a row that stop asking a provider (default 5; -1: never)")
 	fs.DurationVar(&s.Breaker.Recovery, "breaker-recovery", 0, "how long it is not asked then (default 1m)")
-	fs.IntVar(&s.Breaker.Successes, "breaker-successes", 0, "answers after which it is asked as before (default 3)")
+	fs.IntVar(&s.Breaker.Successes, "breaker-successes", 0, "answers in a row after which it is asked as before (default 3)")
+	fs.IntVar(&s.Breaker.Probes, "breaker-probes", 0, "how many requests at once try then whether it answers again (default 1)")
 	fs.IntVar(&s.HistoryMessages, "history-messages", DefaultHistoryMessages, "messages of a session to remember; -1: none")
 	fs.IntVar(&s.HistoryBytes, "history-bytes", DefaultHistoryBytes, "bytes of a session's messages to remember")
 }

@@ -107,6 +107,15 @@ func TestReadinessInDetail(t *testing.T) {
 func fetch(t *testing.T, url string, v any) bool {
 	t.Helper()
 
+	status, decoded := askHealth(t, url, v)
+
+	return decoded && status == http.StatusOK
+}
+
+// askHealth decodes what an address says whether or not it is well, and reports whether it could.
+func askHealth(t *testing.T, url string, v any) (status int, decoded bool) {
+	t.Helper()
+
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, http.NoBody)
 	if err != nil {
 		t.Fatal(err)
@@ -116,9 +125,9 @@ func fetch(t *testing.T, url string, v any) bool {
 
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {
-		return false
+		return 0, false
 	}
 	defer response.Body.Close()
 
-	return response.StatusCode == http.StatusOK && json.NewDecoder(response.Body).Decode(v) == nil
+	return response.StatusCode, json.NewDecoder(response.Body).Decode(v) == nil
 }

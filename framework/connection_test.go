@@ -2,7 +2,6 @@ package framework_test
 
 import (
 	"context"
-	"encoding/json"
 	"net/http"
 	"strings"
 	"testing"
@@ -63,26 +62,15 @@ func askReadiness(t *testing.T, addr string, holds func(*readiness) bool) readin
 	var got readiness
 
 	until(t, func() bool {
-		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+addr+"/readyz?detail", http.NoBody)
-		if err != nil {
-			t.Fatal(err)
-		}
-
-		request.Close = true
-
-		response, err := http.DefaultClient.Do(request)
-		if err != nil {
-			return false
-		}
-		defer response.Body.Close()
-
 		got = readiness{}
-		if json.NewDecoder(response.Body).Decode(&got) != nil {
+
+		status, decoded := askHealth(t, "http://"+addr+"/readyz?detail", &got)
+		if !decoded {
 			return false // there is no instance yet
 		}
 
-		if got.Ready != (response.StatusCode == http.StatusOK) {
-			t.Errorf("with status %d it says %+v", response.StatusCode, got)
+		if got.Ready != (status == http.StatusOK) {
+			t.Errorf("with status %d it says %+v", status, got)
 		}
 
 		return holds(&got)

@@ -27,6 +27,21 @@ func mended(repaired <-chan struct{}) turn.Handler {
 	}
 }
 
+// failed returns a user whose turn t1 has failed, in a component that is mended when repaired is closed.
+func failed(t *testing.T, cfg membus.Config) (u *user, repaired chan struct{}) {
+	t.Helper()
+
+	broker := membus.NewBroker(cfg)
+	repaired = make(chan struct{})
+	start(t, broker, turn.Config{}, mended(repaired))
+
+	u = newUser(t, broker)
+	u.post("t1", "hello")
+	u.wantFailed("t1", "poison")
+
+	return u, repaired
+}
+
 func (u *user) replay(d *bus.DeadLetter) turn.Record {
 	u.t.Helper()
 
@@ -45,13 +60,7 @@ func TestAReplayedTurnIsCompletedOnceTheHandlerIsFixed(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				broker := membus.NewBroker(membus.Config{MaxAge: time.Hour})
-				repaired := make(chan struct{})
-				start(t, broker, turn.Config{}, mended(repaired))
-
-				u := newUser(t, broker)
-				u.post("t1", "hello")
-				u.wantFailed("t1", "poison")
+				u, repaired := failed(t, membus.Config{MaxAge: time.Hour})
 
 				// Replayed too early, it is set aside again, as a turn of its own.
 				again := u.replay(u.oneDead("t1"))
@@ -78,13 +87,7 @@ func TestAReplayedTurnIsCompletedOnceTheHandlerIsFixed(t *testing.T) {
 func TestAReplayAppearsOnTheTimeline(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		broker := membus.NewBroker(membus.Config{})
-		repaired := make(chan struct{})
-		start(t, broker, turn.Config{}, mended(repaired))
-
-		u := newUser(t, broker)
-		u.post("t1", "hello")
-		u.wantFailed("t1", "poison")
+		u, repaired := failed(t, membus.Config{})
 		close(repaired)
 
 		f, err := u.store.Follow(t.Context(), stream.FollowConfig{Session: sessionID, New: true})
@@ -193,13 +196,7 @@ func TestCancelsAndReplays(t *testing.T) {
 func TestAForgedLetterIsNotReplayed(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		broker := membus.NewBroker(membus.Config{MaxAge: time.Hour})
-		repaired := make(chan struct{})
-		start(t, broker, turn.Config{}, mended(repaired))
-
-		u := newUser(t, broker)
-		u.post("t1", "hello")
-		u.wantFailed("t1", "poison")
+		u, repaired := failed(t, membus.Config{MaxAge: time.Hour})
 		close(repaired)
 		<-time.After(2 * time.Hour) // so that the input is that of the letter
 

@@ -22,8 +22,8 @@ func watchCases() []promise {
 	}
 }
 
-// watch collects the events of a watch until the test ends.
-func watch(t *testing.T, b bus.Bus, bucket bus.Bucket, prefix string) <-chan bus.KVEvent {
+// Watch collects the events of a watch until the test ends.
+func Watch(t *testing.T, b bus.Bus, bucket bus.Bucket, prefix string) <-chan bus.KVEvent {
 	t.Helper()
 
 	ctx, cancel := context.WithCancel(t.Context())
@@ -34,9 +34,7 @@ func watch(t *testing.T, b bus.Bus, bucket bus.Bucket, prefix string) <-chan bus
 
 		for e, err := range b.Watch(ctx, bucket, prefix) {
 			if err != nil {
-				if ctx.Err() == nil {
-					t.Errorf("watch: %v", err)
-				}
+				t.Errorf("watch: %v", err)
 
 				return
 			}
@@ -57,7 +55,7 @@ func watch(t *testing.T, b bus.Bus, bucket bus.Bucket, prefix string) <-chan bus
 func watchFor(t *testing.T, b bus.Bus, prefix string, kind bus.KVEventKind) <-chan bus.KVEvent {
 	t.Helper()
 
-	all, wanted := watch(t, b, bus.Registry, prefix), make(chan bus.KVEvent, 100)
+	all, wanted := Watch(t, b, bus.Registry, prefix), make(chan bus.KVEvent, 100)
 	skipTo(t, all, func(e bus.KVEvent) bool { return e.Kind == bus.KVSynced })
 
 	ctx := t.Context()
@@ -97,7 +95,7 @@ func watchAll(t *testing.T, s *suite) {
 		t.Fatal(err)
 	}
 
-	events := watch(t, s.open(t), bus.Sessions, prefix)
+	events := Watch(t, s.open(t), bus.Sessions, prefix)
 	there := make(map[string]bus.KVEvent)
 
 	e := receive(t, "event", events)
@@ -131,13 +129,13 @@ func watchAll(t *testing.T, s *suite) {
 }
 
 func watchNothing(t *testing.T, s *suite) {
-	events := watch(t, s.open(t), bus.Registry, newID("none"))
+	events := Watch(t, s.open(t), bus.Registry, newID("none"))
 	same(t, "first event", bus.KVEvent{Kind: bus.KVSynced}, receive(t, "event", events))
 }
 
 func watchPrefix(t *testing.T, s *suite) {
 	b, prefix := s.open(t), newID("k")
-	events := watch(t, s.open(t), bus.Sessions, prefix+".a")
+	events := Watch(t, s.open(t), bus.Sessions, prefix+".a")
 	same(t, "first event", bus.KVEvent{Kind: bus.KVSynced}, receive(t, "event", events))
 
 	for _, key := range []string{".b.c", ".aa.b", "x.a.b", ".A.b", ".a.b", ".a.b.c.d", ".ab"} {
@@ -155,7 +153,7 @@ func watchEverything(t *testing.T, s *suite) {
 	b, one, two := s.open(t), newID("k")+".a.b", newID("k")
 	must[uint64](t)(b.Set(t.Context(), bus.Sessions, one, nil, 0, 0))
 
-	events := watch(t, b, bus.Sessions, "")
+	events := Watch(t, b, bus.Sessions, "")
 	seen := make(map[string]bool)
 
 	for e := receive(t, "event", events); e.Kind != bus.KVSynced; e = receive(t, "event", events) {
@@ -204,7 +202,7 @@ func watchFast(t *testing.T, s *suite) {
 	const keys, changes = 5, 60
 
 	b, prefix := s.open(t), newID("k")
-	events := watch(t, s.open(t), bus.Registry, prefix)
+	events := Watch(t, s.open(t), bus.Registry, prefix)
 	revisions := make([]uint64, keys)
 
 	for n := range changes {

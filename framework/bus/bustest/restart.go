@@ -101,7 +101,7 @@ func restartWatched(t *testing.T, s *suite) {
 	s = s.alone(t)
 	ctx := within(t)
 	b, prefix := s.open(t), newID("k")
-	events := watch(t, s.open(t), bus.Registry, prefix)
+	events := Watch(t, s.open(t), bus.Registry, prefix)
 
 	same(t, "first event", bus.KVEvent{Kind: bus.KVSynced}, receive(t, "event", events))
 

@@ -88,7 +88,7 @@ func watchMoves(t *testing.T, c *embedded.Cluster) {
 	var events <-chan bus.KVEvent
 	for n := 0; at == b.nc.ConnectedServerName(); n++ {
 		prefix = "w" + strconv.Itoa(n)
-		events = watching(t, b, bus.Registry, prefix)
+		events = bustest.Watch(t, b, bus.Registry, prefix)
 		wantEvents(t, events, bus.KVSynced, "")
 		at = watchedAt(t, b, prefix)
 	}

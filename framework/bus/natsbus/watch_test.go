@@ -11,32 +11,8 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/woodwork-go/woodwork/framework/bus"
+	"github.com/woodwork-go/woodwork/framework/bus/bustest"
 )
-
-// watching collects the events of a watch until the test ends.
-func watching(t *testing.T, b *Bus, bucket bus.Bucket, prefix string) <-chan bus.KVEvent {
-	t.Helper()
-
-	ctx, cancel := context.WithCancel(t.Context())
-	events, over := make(chan bus.KVEvent, 10_000), make(chan struct{})
-
-	go func() {
-		defer close(over)
-
-		for e, err := range b.Watch(ctx, bucket, prefix) {
-			if err != nil {
-				t.Errorf("watch: %v", err)
-
-				return
-			}
-			events <- e
-		}
-	}()
-
-	t.Cleanup(func() { cancel(); <-over })
-
-	return events
-}
 
 // wantEvents receives events of these kinds and keys.
 func wantEvents(t *testing.T, events <-chan bus.KVEvent, kindAndKey ...any) {
@@ -70,7 +46,7 @@ func TestWatchHasAConsumer(t *testing.T) {
 		must(b.Set(t.Context(), bus.Sessions, fmt.Sprint("s.", n), nil, 0, 0))(t)
 	}
 
-	events := watching(t, b, bus.Sessions, "s")
+	events := bustest.Watch(t, b, bus.Sessions, "s")
 	for n := range present {
 		wantEvents(t, events, bus.KVSet, fmt.Sprint("s.", n))
 	}

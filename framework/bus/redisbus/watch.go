@@ -3,7 +3,6 @@ package redisbus
 import (
 	"context"
 	"errors"
-	"fmt"
 	"iter"
 	"strconv"
 	"strings"
@@ -11,6 +10,7 @@ import (
 	"time"
 
 	"github.com/woodwork-go/woodwork/framework/bus"
+	"github.com/woodwork-go/woodwork/framework/bus/internal/keyview"
 	"github.com/woodwork-go/woodwork/subjects"
 )
 
@@ -24,29 +24,17 @@ const (
 	watchAgain = time.Second
 )
 
-// errEnough ends a watch whose caller has enough.
-var errEnough = errors.New("enough")
-
 // Watch yields the keys under a prefix and their changes; see [bus.KV]. Keys under a prefix are longer than it by at
 // least one id. Of changes that a watch missed or could not keep up with only the last of each key is seen.
 func (b *Bus) Watch(ctx context.Context, name bus.Bucket, prefix string) iter.Seq2[bus.KVEvent, error] {
-	return func(yield func(bus.KVEvent, error) bool) {
-		w, err := b.newWatch(ctx, name, prefix)
-		if err == nil {
-			w.yield = func(e bus.KVEvent) error {
-				if ctx.Err() != nil || !yield(e, nil) {
-					return errEnough
-				}
-
-				return nil
-			}
-			err = w.run(ctx)
+	return keyview.Events(ctx, name, prefix, func(yield func(bus.KVEvent) error) error {
+		w, err := b.newWatch(ctx, name, prefix, yield)
+		if err != nil {
+			return err
 		}
 
-		if err != nil && ctx.Err() == nil && !errors.Is(err, errEnough) {
-			yield(bus.KVEvent{}, fmt.Errorf("watch %.40s %.80s: %w", name, prefix, err))
-		}
-	}
+		return w.run(ctx)
+	})
 }
 
 // watch is one call of Watch. It is subscribed to the changes of its bucket before it reads what is there, and merges
@@ -58,14 +46,9 @@ type watch struct {
 	under string // what its keys begin with
 	from  string // the range of its keys
 	to    string
-	yield func(bus.KVEvent) error
-
-	known  map[string]mark // what was yielded and is there
-	synced bool            // that was yielded, too
-	round  int             // of reading what is there
-	floor  uint64          // revision of the bucket when that began
-	latest uint64          // the greatest revision that was seen
-	next   time.Time       // when to have the server look for expired keys; zero: never
+	view  *keyview.View
+	floor uint64    // revision of the bucket when what is there was read
+	next  time.Time // when to have the server look for expired keys; zero: never
 
 	mu     sync.Mutex
 	queue  []notice
@@ -73,14 +56,10 @@ type watch struct {
 	wake   chan struct{} // holds one token while there may be something new
 }
 
-// mark is the revision of a key that was yielded, and the round in which it was seen last.
-type mark struct {
-	revision uint64
-	round    int
-}
-
-func (b *Bus) newWatch(ctx context.Context, name bus.Bucket, prefix string) (*watch, error) {
-	w := &watch{bus: b, from: "-", to: "+", known: map[string]mark{}, wake: make(chan struct{}, 1), missed: true}
+func (b *Bus) newWatch(
+	ctx context.Context, name bus.Bucket, prefix string, yield func(bus.KVEvent) error,
+) (*watch, error) {
+	w := &watch{bus: b, view: keyview.New(yield), from: "-", to: "+", wake: make(chan struct{}, 1), missed: true}
 
 	key := "any"
 	if prefix != "" {
@@ -131,14 +110,6 @@ func (w *watch) run(ctx context.Context) error {
 func (w *watch) step(ctx context.Context) error {
 	if w.resync() {
 		if err := w.read(ctx); err != nil {
-			return err
-		}
-	}
-
-	if !w.synced {
-		w.synced = true
-
-		if err := w.yield(bus.KVEvent{Kind: bus.KVSynced}); err != nil {
 			return err
 		}
 	}
@@ -202,7 +173,6 @@ func (w *watch) expire(ctx context.Context) error {
 
 // read yields what is there and was not yielded, and then what was yielded and is not there.
 func (w *watch) read(ctx context.Context) error {
-	w.round++
 	w.next = time.Now()
 
 	for from, first := w.from, true; ; first = false {
@@ -213,7 +183,9 @@ func (w *watch) read(ctx context.Context) error {
 		}
 
 		if first {
-			w.begin(uint64(verdict(page)))
+			w.floor = uint64(verdict(page))
+			w.view.Begin(w.floor)
+			w.view.Saw(w.floor)
 		}
 
 		if err := w.readPage(page[2:]); err != nil {
@@ -228,29 +200,7 @@ func (w *watch) read(ctx context.Context) error {
 		from = "(" + last
 	}
 
-	for key, m := range w.known {
-		if m.round == w.round {
-			continue
-		}
-
-		if err := w.gone(key, w.floor); err != nil {
-			return err
-		}
-	}
-
-	return nil
-}
-
-// begin notes the revision of the bucket. One that was greater before says that the server has lost data: what was
-// yielded is not what is there, whatever its revision.
-func (w *watch) begin(floor uint64) {
-	if floor < w.latest {
-		for key, m := range w.known {
-			w.known[key] = mark{round: m.round}
-		}
-	}
-
-	w.floor, w.latest = floor, floor
+	return w.view.End(w.floor)
 }
 
 func (w *watch) readPage(page []any) error {
@@ -262,37 +212,12 @@ func (w *watch) readPage(page []any) error {
 			return err
 		}
 
-		if err := w.set(e); err != nil {
+		if err := w.view.Set(e); err != nil {
 			return err
 		}
 	}
 
 	return nil
-}
-
-// set yields an entry unless it or a later one was.
-func (w *watch) set(e bus.KVEntry) error {
-	have := w.known[e.Key]
-	w.known[e.Key] = mark{max(have.revision, e.Revision), w.round}
-	w.latest = max(w.latest, e.Revision)
-
-	if e.Revision <= have.revision {
-		return nil
-	}
-
-	return w.yield(bus.KVEvent{Kind: bus.KVSet, Entry: e})
-}
-
-// gone yields that a key is gone unless nobody knew it.
-func (w *watch) gone(key string, revision uint64) error {
-	if _, known := w.known[key]; !known {
-		return nil
-	}
-
-	delete(w.known, key)
-	w.latest = max(w.latest, revision)
-
-	return w.yield(bus.KVEvent{Kind: bus.KVGone, Entry: bus.KVEntry{Key: key, Revision: revision}})
 }
 
 // notice is one change as a script publishes it.
@@ -396,9 +321,9 @@ func (w *watch) apply(ctx context.Context, n notice) error {
 
 	switch n.kind {
 	case noticeGone:
-		return w.gone(n.entry.Key, n.entry.Revision)
+		return w.view.Gone(n.entry.Key, n.entry.Revision)
 	case noticeSet:
-		return w.set(n.entry)
+		return w.view.Set(n.entry)
 	default:
 		e, err := w.bus.get(ctx, w.keys, n.entry.Key)
 		if errors.Is(err, bus.ErrNotFound) {
@@ -409,6 +334,6 @@ func (w *watch) apply(ctx context.Context, n notice) error {
 			return err
 		}
 
-		return w.set(e)
+		return w.view.Set(e)
 	}
 }

@@ -194,12 +194,11 @@ func stepped(tb testing.TB, b *Bus) (*watch, *[]bus.KVEvent) {
 
 	var got []bus.KVEvent
 
-	w := must(b.newWatch(tb.Context(), bus.Registry, "k"))(tb)
-	w.yield = func(e bus.KVEvent) error {
+	w := must(b.newWatch(tb.Context(), bus.Registry, "k", func(e bus.KVEvent) error {
 		got = append(got, e)
 
 		return nil
-	}
+	}))(tb)
 
 	return w, &got
 }

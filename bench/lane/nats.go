@@ -106,7 +106,7 @@ func (n *NATS) Async(size int) Opener {
 func (n *NATS) async(ctx context.Context, pending int) (Lane, error) {
 	n.next++
 	subject := fmt.Sprint("raw.log.", n.next)
-	publishing, fail := context.WithCancelCause(context.WithoutCancel(ctx))
+	publishing, fail := context.WithCancelCause(ctx)
 
 	js, err := jetstream.New(n.conn, jetstream.WithPublishAsyncMaxPending(pending),
 		jetstream.WithPublishAsyncErrHandler(func(_ jetstream.JetStream, _ *nats.Msg, err error) {
@@ -126,14 +126,15 @@ func (n *NATS) async(ctx context.Context, pending int) (Lane, error) {
 		return nil, fmt.Errorf("consume: %w", err)
 	}
 
-	return &async{js: js, subject: subject, messages: messages, publishing: publishing}, nil
+	return &async{js: js, subject: subject, messages: messages, publishing: publishing, fail: fail}, nil
 }
 
 type async struct {
 	js         jetstream.JetStream
 	subject    string
 	messages   jetstream.MessagesContext
-	publishing context.Context //nolint:containedctx // it ends with the first publish that fails
+	publishing context.Context         //nolint:containedctx // it ends with the first publish that fails
+	fail       context.CancelCauseFunc // ends publishing
 }
 
 // Send implements [Lane].
@@ -159,6 +160,7 @@ func (l *async) Receive(context.Context) ([]byte, error) {
 // Close implements [Lane].
 func (l *async) Close(context.Context) error {
 	l.messages.Stop()
+	defer l.fail(nil)
 
 	select {
 	case <-l.js.PublishAsyncComplete():

@@ -21,7 +21,7 @@
 // group commit; append.go one frame and every outcome it can have; attempt.go how an attempt begins; parts.go chunks
 // that are larger than a frame; room.go, lead.go and hint.go how a writer waits; assigned.go and farewell.go what
 // readers tell it; reader.go what a reader's caller sees; catchup.go how a reader gets from the log what
-// it missed; live.go the queue of live entries; merge.go how entries become events; recheck.go the watch over waiting
-// readers; shared.go logs that many write; timeline.go announcements; follow.go a whole
+// it missed; live.go the queue of live entries; merge.go how entries become events; recheck.go how a reader that waits
+// for long asks the log; shared.go logs that many write; timeline.go announcements; follow.go a whole
 // session; trace.go spans; cursor.go session cursors; errors.go.
 package stream

@@ -30,7 +30,27 @@ func (s *Store) Release(ctx context.Context, id bus.StreamID, component string) 
 		return
 	}
 	s.farewells = append(s.farewells, f)
-	s.watchLocked(ctx)
+	if !s.repeating {
+		s.repeating = true
+		detached := context.WithoutCancel(ctx)
+		s.running.Go(func() { s.repeatFarewells(detached) })
+	}
+}
+
+// repeatFarewells repeats the farewells of all readers, until none has to be.
+func (s *Store) repeatFarewells(ctx context.Context) {
+	ticker := time.NewTicker(s.cfg.Recheck)
+	defer ticker.Stop()
+	for {
+		select {
+		case now := <-ticker.C:
+			if !s.sayFarewells(ctx, now) {
+				return
+			}
+		case <-s.closing:
+			return
+		}
+	}
 }
 
 // say signals a farewell and sets when it is due again.
@@ -57,15 +77,19 @@ func (s *Store) dueFarewells(now time.Time) []*farewell {
 	return due
 }
 
-// sayFarewells repeats what is due.
-func (s *Store) sayFarewells(ctx context.Context, now time.Time) {
+// sayFarewells repeats what is due and reports whether there will be more.
+func (s *Store) sayFarewells(ctx context.Context, now time.Time) bool {
+	var again []*farewell
 	for _, f := range s.dueFarewells(now) {
 		s.say(ctx, f)
-		if f.wait > s.cfg.RecheckMax {
-			continue // said for the last time
+		if f.wait <= s.cfg.RecheckMax { // or else it was said for the last time
+			again = append(again, f)
 		}
-		s.mu.Lock()
-		s.farewells = append(s.farewells, f)
-		s.mu.Unlock()
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.farewells = append(s.farewells, again...)
+	s.repeating = len(s.farewells) > 0
+
+	return s.repeating
 }

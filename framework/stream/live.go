@@ -2,21 +2,15 @@ package stream
 
 import (
 	"sync"
-	"sync/atomic"
-	"time"
 
 	"github.com/woodwork-go/woodwork/framework/bus"
 )
 
-// live is the part of a reader that the bus and the watch reach from other goroutines: the queue of entries that came
-// and were not asked for.
+// live is the part of a reader that the bus reaches from other goroutines: the queue of entries that came and were not
+// asked for.
 type live struct {
 	cfg  *Config
 	wake chan struct{} // holds one element when there is something to look at
-
-	// due is when the watch should wake a waiting reader, in nanoseconds of the Unix time; 0 while it does not wait.
-	due    atomic.Int64
-	rested time.Duration // the last interval that passed without news; used by the caller alone
 
 	mu     sync.Mutex
 	queue  []*bus.Entry

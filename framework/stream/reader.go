@@ -65,10 +65,10 @@ type End struct {
 // Reader reads a stream from a place on: first what is stored, then what comes. What it delivers is stored. One
 // goroutine at a time may call Next, Chunks or ReadAll; Close and Cursor may be called at any time by others.
 //
-// A reader that waits holds neither a goroutine nor a timer of its own. Its memory is bounded by [Config].LiveEntries
+// A reader that waits holds no goroutine of its own. Its memory is bounded by [Config].LiveEntries
 // and LiveBytes. It may be left at any time without any effect on the stream.
 type Reader struct {
-	live // shared with the bus and the watch
+	live // shared with the bus
 
 	store *Store
 	id    bus.StreamID
@@ -81,6 +81,7 @@ type Reader struct {
 	backlog  []*bus.Entry // read from the log, to be merged before live entries
 	target   *bus.Entry   // a live entry with a gap before it
 	doubt    doubt
+	recheck  recheck
 	anyHead  bool // when the beginning has expired, begin with what there is
 }
 
@@ -96,6 +97,11 @@ func (s *Store) OpenReader(ctx context.Context, id bus.StreamID, from bus.Cursor
 }
 
 func (s *Store) openReader(ctx context.Context, id bus.StreamID, from bus.Cursor, a *assigned) (*Reader, error) {
+	select {
+	case <-s.closing:
+		return nil, ErrClosed
+	default:
+	}
 	r := &Reader{store: s, id: id, assigned: a, merge: newMerge(from), cursor: from}
 	r.init(&s.cfg)
 	stop, err := s.log.Follow(ctx, id, r.deliver)
@@ -103,18 +109,12 @@ func (s *Store) openReader(ctx context.Context, id bus.StreamID, from bus.Cursor
 		return nil, err
 	}
 	r.stop = sync.OnceFunc(func() {
-		s.unwatch(r)
+		r.recheck.stop()
 		stop()
 		if a != nil {
 			a.stop()
 		}
 	})
-	if err := s.watch(ctx, r); err != nil {
-		stop()
-
-		return nil, err
-	}
-
 	return r, nil
 }
 
@@ -233,7 +233,7 @@ func (r *Reader) apply(e *bus.Entry) {
 	r.merge.load(&e.Frame)
 	r.applied = e.Position
 	r.doubt = doubt{}
-	r.rested = 0
+	r.recheck.rested = 0
 }
 
 // delivered notes where the caller is.

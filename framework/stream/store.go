@@ -112,11 +112,10 @@ type Store struct {
 
 	mu        sync.Mutex
 	closed    bool
-	running   sync.WaitGroup // what flushes, and the watch over readers
-	readers   map[*Reader]struct{}
-	watching  bool
+	running   sync.WaitGroup // what flushes, and what repeats farewells
 	shared    map[bus.StreamID]*sharedLock
 	farewells []*farewell
+	repeating bool
 	listed    map[string]struct{} // sessions that are known to have a timeline
 }
 
@@ -137,7 +136,6 @@ func NewStore(log bus.Log, info bus.Info, cfg Config) *Store {
 		maxBody: info.MaxBody,
 		slots:   slots{free: cfg.InFlight},
 		closing: make(chan struct{}),
-		readers: make(map[*Reader]struct{}),
 		shared:  make(map[bus.StreamID]*sharedLock),
 		listed:  make(map[string]struct{}),
 	}

@@ -18,19 +18,14 @@ const (
 	// liveQueue is how many live frames of all streams may wait for their readers before some are dropped, to be read
 	// from the log instead.
 	liveQueue = 16 << 10
-	// checkEvery is how often readers that may have missed something without notice are looked at.
+	// checkEvery is how often subscriptions that overflowed are looked at again.
 	checkEvery = time.Second
-	// checkAfter is after how many quiet checks a reader is told to look at the log; it doubles up to checkMost.
-	checkAfter = 1
-	checkMost  = 32
-	// checksAtOnce bounds how many readers are told so at one check.
-	checksAtOnce = 128
 )
 
 // Follow delivers the frames of a stream as they are stored; see [bus.Log]. Readers of one stream share a subscription
 // and its entries, which they must not change. deliver must not call stop. In a cluster Follow waits until the log's
-// leader knows of the subscription, for at most [Config].AppendTimeout; and a frame can be lost without notice there (a
-// leader that dies between storing and republishing), so a stream that stays quiet is reported as missed now and then.
+// leader knows of the subscription, for at most [Config].AppendTimeout. A frame can be lost without notice there: a leader
+// may die between storing and republishing.
 func (b *Bus) Follow(ctx context.Context, id bus.StreamID, deliver func(*bus.Entry)) (func(), error) {
 	subject, err := b.ns.Live(id.Session, id.Stream)
 	if err != nil {
@@ -69,7 +64,6 @@ type follows struct {
 	queue  chan *nats.Msg
 	quit   chan struct{}
 	ended  chan struct{}
-	lossy  bool // frames can be lost without notice
 
 	mu     sync.Mutex
 	topics map[string]*topic             // by subject
@@ -85,8 +79,6 @@ type topic struct {
 
 	mu      sync.Mutex // held while delivering
 	readers []*follower
-	quiet   uint8 // checks since the last frame
-	check   uint8 // quiet checks at which the readers are told to look
 }
 
 // lateness is how a subscription's counts stood when its readers were told of an overflow.
@@ -99,7 +91,7 @@ type follower struct{ deliver func(*bus.Entry) }
 
 func newFollows(nc *nats.Conn, queue int, decode func(bus.StreamID, *nats.Msg) *bus.Entry) *follows {
 	f := &follows{
-		nc: nc, decode: decode, lossy: nc.ConnectedClusterName() != "",
+		nc: nc, decode: decode,
 		queue: make(chan *nats.Msg, queue), quit: make(chan struct{}), ended: make(chan struct{}),
 		topics: map[string]*topic{}, bySub: map[*nats.Subscription]*topic{}, late: map[*topic]lateness{},
 	}
@@ -124,13 +116,12 @@ func (f *follows) add(id bus.StreamID, subject string, deliver func(*bus.Entry))
 		}
 		// The subject of the subscription and the names in the id share one string.
 		session, stream, _ := strings.Cut(sub.Subject[len(sub.Subject)-len(id.Session)-len(id.Stream)-1:], ".")
-		t = &topic{id: bus.StreamID{Session: session, Stream: stream}, sub: sub, check: checkAfter}
+		t = &topic{id: bus.StreamID{Session: session, Stream: stream}, sub: sub}
 		f.topics[sub.Subject] = t
 		f.bySub[sub] = t
 	}
 	t.mu.Lock()
 	t.readers = append(t.readers, r)
-	t.quiet, t.check = 0, checkAfter
 	t.mu.Unlock()
 
 	return func() { f.remove(t, r) }, nil
@@ -163,9 +154,6 @@ func (f *follows) run() {
 			f.dispatch(m)
 		case <-tick.C:
 			f.tellLate()
-			if f.lossy {
-				f.checkQuiet()
-			}
 		case <-f.quit:
 			return
 		}
@@ -187,9 +175,6 @@ func (f *follows) dispatch(m *nats.Msg) {
 func (t *topic) deliver(e *bus.Entry) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if e != nil {
-		t.quiet, t.check = 0, checkAfter
-	}
 	for _, r := range t.readers {
 		r.deliver(e)
 	}
@@ -250,33 +235,6 @@ func (f *follows) tellLate() {
 	for _, t := range tell {
 		t.deliver(nil)
 	}
-}
-
-// checkQuiet tells readers of streams that are quiet to look at the log, ever more rarely.
-func (f *follows) checkQuiet() {
-	left := checksAtOnce
-	for _, t := range f.all() {
-		if !t.due(left > 0) {
-			continue
-		}
-		t.deliver(nil)
-		left--
-	}
-}
-
-// due counts a check and reports whether the readers should be told, if that is allowed now.
-func (t *topic) due(allowed bool) bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.quiet < checkMost {
-		t.quiet++
-	}
-	if t.quiet < t.check || !allowed {
-		return false
-	}
-	t.quiet, t.check = 0, min(2*t.check, checkMost)
-
-	return true
 }
 
 // close ends the deliveries and waits for the one under way.

@@ -105,30 +105,3 @@ func TestOverflowIsTold(t *testing.T) {
 		t.Error("the reader was not told")
 	}
 }
-
-// TestQuietReadersLook checks that readers in a cluster are told to look at the log, ever more rarely.
-func TestQuietReadersLook(t *testing.T) {
-	t.Parallel()
-	topic := &topic{check: checkAfter}
-	told := 0
-	topic.readers = []*follower{{deliver: func(e *bus.Entry) {
-		if e == nil {
-			told++
-		}
-	}}}
-	for range 127 {
-		if topic.due(true) {
-			topic.deliver(nil)
-		}
-	}
-	if told != 8 { // after 1, 2, 4, … 32 and every 32 checks
-		t.Errorf("told %d times", told)
-	}
-	if topic.due(false) {
-		t.Error("told although it was not allowed")
-	}
-	topic.deliver(&bus.Entry{})
-	if !topic.due(true) {
-		t.Error("a frame does not begin the row anew")
-	}
-}

@@ -22,7 +22,7 @@ const (
 // on all the same: it will look at the log by itself.
 func (b *Bus) settleInterest(ctx context.Context, id bus.StreamID) {
 	subject, err := b.ns.Log(id.Session, id.Stream)
-	if err != nil || !b.follows.lossy {
+	if err != nil || b.nc.ConnectedClusterName() == "" {
 		return
 	}
 	m := &nats.Msg{Subject: subject, Header: nats.Header{headerExpectStream: []string{noStream}}}

@@ -65,21 +65,29 @@ func (w waited) run(t *rapid.T, i int, c *recheck, caller *live) {
 	}
 }
 
-// TestRecheckEnds checks that nothing is woken after the end, and that a wait that begins then sets no timer.
+// TestRecheckEnds checks that nothing is woken after the end, whether the end comes while the caller waits or before.
 func TestRecheckEnds(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		var c recheck
-		caller := &live{}
-		caller.init(&Config{})
-		c.begin(time.Second, caller)
-		c.stop()
-		c.begin(time.Second, caller)
-		<-time.After(time.Minute)
-		select {
-		case <-caller.wake:
-			t.Error("woken")
-		default:
-		}
-	})
+	for _, waits := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			var c recheck
+			caller := &live{}
+			caller.init(&Config{})
+			c.begin(time.Second, caller)
+			if !waits {
+				<-caller.wake
+				c.end()
+			}
+			c.stop()
+			if !waits {
+				c.begin(time.Second, caller)
+			}
+			<-time.After(time.Minute)
+			select {
+			case <-caller.wake:
+				t.Error("woken")
+			default:
+			}
+		})
+	}
 }

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"strings"
 	"time"
 
 	"github.com/woodwork-go/woodwork/bench/measure"
@@ -24,7 +25,7 @@ func main() {
 	var o options
 
 	flag.BoolVar(&o.quick, "quick", false, "take less than four minutes, and write quick.json")
-	flag.StringVar(&o.rows, "run", "", "measure only the rows whose names match the `regexp`")
+	flag.StringVar(&o.rows, "run", "", "measure only the rows whose names match the `regexp`, and write no results")
 	flag.StringVar(&o.out, "out", "results", "`folder` for the results")
 	flag.StringVar(&o.profiles, "profile", "", "`folder` for pprof profiles of each row (default: none are taken)")
 	flag.Parse()
@@ -36,9 +37,18 @@ func main() {
 
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
+	}
+
+	switch {
+	case errors.Is(err, errUsage):
+		os.Exit(2) //nolint:mnd // by custom
+	case err != nil:
 		os.Exit(1)
 	}
 }
+
+// errUsage marks what the user asked for and can't have.
+var errUsage = errors.New("wrong usage")
 
 // options are what the flags say.
 type options struct {
@@ -47,18 +57,14 @@ type options struct {
 }
 
 func bench(ctx context.Context, o *options) error {
-	wanted, err := regexp.Compile(o.rows)
+	rows, err := wanted(o.rows)
 	if err != nil {
-		return fmt.Errorf("-run: %w", err)
+		return err
 	}
 
 	out := report.New(machine(), time.Now().UTC())
 
-	for _, r := range row.All() {
-		if !wanted.MatchString(r.Name) {
-			continue
-		}
-
+	for _, r := range rows {
 		begun := time.Now()
 
 		if err := profiled(ctx, r, o, out); err != nil {
@@ -72,7 +78,37 @@ func bench(ctx context.Context, o *options) error {
 		return err //nolint:wrapcheck // it says what it was doing
 	}
 
+	if o.rows != "" {
+		return nil // results are of whole runs
+	}
+
 	return write(out, o.out, o.quick)
+}
+
+// wanted returns the rows whose names match an expression, or all for "".
+func wanted(expression string) ([]row.Row, error) {
+	match, err := regexp.Compile(expression)
+	if err != nil {
+		return nil, fmt.Errorf("-run: %w: %w", errUsage, err)
+	}
+
+	var rows []row.Row
+
+	names := make([]string, 0, len(row.All()))
+
+	for _, r := range row.All() {
+		names = append(names, r.Name)
+
+		if match.MatchString(r.Name) {
+			rows = append(rows, r)
+		}
+	}
+
+	if len(rows) == 0 {
+		return nil, fmt.Errorf("-run: %w: no row matches %q; there are %s", errUsage, expression, strings.Join(names, ", "))
+	}
+
+	return rows, nil
 }
 
 // profiled measures a row, and takes profiles meanwhile if they are wanted.

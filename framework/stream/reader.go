@@ -65,8 +65,8 @@ type End struct {
 // Reader reads a stream from a place on: first what is stored, then what comes. What it delivers is stored. One
 // goroutine at a time may call Next, Chunks or ReadAll; Close and Cursor may be called at any time by others.
 //
-// A reader that waits holds no goroutine of its own. Its memory is bounded by [Config].LiveEntries
-// and LiveBytes. It may be left at any time without any effect on the stream.
+// A reader that waits holds no goroutine of its own. Its memory is bounded by [Config].LiveEntries and LiveBytes. It may
+// be left at any time without any effect on the stream.
 type Reader struct {
 	live // shared with the bus
 
@@ -115,6 +115,7 @@ func (s *Store) openReader(ctx context.Context, id bus.StreamID, from bus.Cursor
 			a.stop()
 		}
 	})
+
 	return r, nil
 }
 

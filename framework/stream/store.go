@@ -110,13 +110,11 @@ type Store struct {
 	closing chan struct{}
 	held    atomic.Int64 // bytes that all writers hold
 
-	mu        sync.Mutex
-	closed    bool
-	running   sync.WaitGroup // what flushes, and what repeats farewells
-	shared    map[bus.StreamID]*sharedLock
-	farewells []*farewell
-	repeating bool
-	listed    map[string]struct{} // sessions that are known to have a timeline
+	mu      sync.Mutex
+	closed  bool
+	running sync.WaitGroup // what flushes, and what says farewells
+	shared  map[bus.StreamID]*sharedLock
+	listed  map[string]struct{} // sessions that are known to have a timeline
 }
 
 // NewStore returns a store on a bus's log; info is what the bus says of itself. There should be one for each bus, so

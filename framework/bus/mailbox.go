@@ -67,7 +67,7 @@ type Mailbox interface {
 // holds back, does not wait.
 type Backlog struct {
 	// Waiting is how many wait. A bus may leave out those that were handed out before and wait again, after a release or
-	// the death of their worker; it hands those out first.
+	// the death of their worker; it hands those out first. It may also count one too many while all workers are busy.
 	Waiting int `json:"waiting"`
 	// Oldest is how long the one that waits longest could have been handed out; 0 when none waits. It is the difference of
 	// two times of the broker's clock, never of a worker's; where the broker is several servers, it is as exact as these

@@ -24,7 +24,7 @@ const (
 // TestBusesPageIsTrue compares them with what the adapter runs it with.
 type column struct {
 	title, suite           string // suite: the test that runs the suite, relative to this folder's parent
-	postOnce, again        bool
+	postOnce, exact        bool
 	cut, lapse             bool
 	fill, restart          bool
 	url, classes, body     string
@@ -45,7 +45,7 @@ func columns() []column {
 			full: "limits of the JetStream streams, the account, the server", age: "`MaxAge` of the JetStream stream, 24 h",
 		},
 		{
-			title: "Redis", suite: "redisbus/conformance_test.go", postOnce: true, again: true, cut: true, lapse: true,
+			title: "Redis", suite: "redisbus/conformance_test.go", postOnce: true, exact: true, cut: true, lapse: true,
 			fill: true, restart: true,
 			url: "`redis://`, `rediss://`, `redis+sentinel://`, `unix://`",
 			classes: "Memory without an append-only file; Local, less up to two seconds before a kill of the server during a sync; " +
@@ -57,7 +57,7 @@ func columns() []column {
 			full: "`maxmemory` with `noeviction`", age: "`MaxAge` of each log, 24 h",
 		},
 		{
-			title: "memory", suite: "membus/membus_test.go", postOnce: true, again: true, lapse: true, fill: true,
+			title: "memory", suite: "membus/membus_test.go", postOnce: true, exact: true, lapse: true, fill: true,
 			url:     "none: `membus.New`",
 			classes: string(bus.Memory), body: fmt.Sprintf("%d MiB by default", membus.New(membus.Config{}).Info().MaxBody>>20),
 			live: "a queue for each reader", catchUp: "direct", mailbox: "a queue for each component",
@@ -114,8 +114,8 @@ func differences() string {
 	add("how a reader finds what it missed", func(c column) string { return c.catchUp })
 	add("mailboxes", func(c column) string { return c.mailbox })
 	add("a letter with the id of one that waits is not stored again", func(c column) string { return yes(c.postOnce) })
-	add("a mailbox that was handed out before and waits again is counted in the backlog",
-		func(c column) string { return yes(c.again) })
+	add("the backlog counts all mailboxes that wait, those that were handed out before too, and none twice",
+		func(c column) string { return yes(c.exact) })
 	add("keys", func(c column) string { return c.keys })
 	add("calls", func(c column) string { return c.calls })
 	add("what makes it full", func(c column) string { return c.full })
@@ -225,7 +225,7 @@ func TestBusesPageIsTrue(t *testing.T) {
 		text := strings.ReplaceAll(string(source), " = func(", ": func(") // a hook of one broker is set behind the others
 
 		for word, said := range map[string]bool{
-			"PostOnce: true": c.postOnce, "BacklogAgain: true": c.again, "Cut: func(": c.cut, "Lapse: func(": c.lapse,
+			"PostOnce: true": c.postOnce, "BacklogExact: true": c.exact, "Cut: func(": c.cut, "Lapse: func(": c.lapse,
 			"Fill: func(": c.fill, "Restart: func(": c.restart,
 		} {
 			if is := strings.Contains(text, word); is != said {

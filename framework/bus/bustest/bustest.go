@@ -13,9 +13,10 @@ type Features struct {
 	// PostOnce: a letter whose id is that of a letter that waits in the mailbox is not stored again. Without it the
 	// suite accepts repeated letters.
 	PostOnce bool
-	// BacklogAgain: a mailbox that was handed out before and waits again, after a release or because its worker died, is
-	// counted in the backlog. Without it the backlog is what was never handed out.
-	BacklogAgain bool
+	// BacklogExact: the backlog is all mailboxes that wait. Without it those that were handed out before and wait again,
+	// after a release or because their worker died, are left out, and one too many may be counted while all workers are
+	// busy.
+	BacklogExact bool
 	// Lease is that of the cases about time. It must be longer than what the machine and the broker need for a renewal
 	// at their slowest, else these cases say nothing. Defaults to 300 ms.
 	Lease time.Duration

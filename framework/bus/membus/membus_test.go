@@ -17,7 +17,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 func TestBus(t *testing.T) {
 	t.Parallel()
 
-	bustest.Run(t, bustest.Features{PostOnce: true, BacklogAgain: true}, func(*testing.T) bustest.Harness {
+	bustest.Run(t, bustest.Features{PostOnce: true, BacklogExact: true}, func(*testing.T) bustest.Harness {
 		broker := membus.NewBroker(membus.Config{MaxBytes: 64 << 20})
 
 		return bustest.Harness{

@@ -29,6 +29,9 @@ type queueJSON struct {
 //
 // It counts what the consumer has not delivered yet: not what waits to be delivered again, which the server doesn't tell
 // from what is being worked on. An entry that calls nobody may be counted for a moment.
+//
+// nats-server 2.15 counts an entry once too often when it is asked between that entry's delivery and the signal that it
+// was stored, which comes later when the server is busy. It notices when a worker waits and there is nothing to deliver.
 func (b *Bus) Backlog(ctx context.Context, component string) (bus.Backlog, error) {
 	filter, err := b.ns.ReadyFilter(component)
 	if err != nil {

@@ -13,7 +13,7 @@ import (
 
 func TestConformance(t *testing.T) {
 	t.Parallel()
-	bustest.Run(t, bustest.Features{PostOnce: true, BacklogAgain: true, Lease: time.Second}, func(t *testing.T) bustest.Harness {
+	bustest.Run(t, bustest.Features{PostOnce: true, BacklogExact: true, Lease: time.Second}, func(t *testing.T) bustest.Harness {
 		t.Helper()
 		server := redistest.Run(t, redistest.Options{Fsync: redistest.EverySecond})
 		h, c := harness(t, server.URL()), admin(t, server.URL())

@@ -25,7 +25,7 @@ import (
 // Everything that belongs together is in one slot of a cluster, or its scripts would be refused.
 func TestConformanceOfACluster(t *testing.T) {
 	t.Parallel()
-	features := bustest.Features{PostOnce: true, BacklogAgain: true, Lease: time.Second, Faultless: true}
+	features := bustest.Features{PostOnce: true, BacklogExact: true, Lease: time.Second, Faultless: true}
 	bustest.Run(t, features, func(t *testing.T) bustest.Harness {
 		t.Helper()
 		_, port, err := net.SplitHostPort(must(proc.FreeAddress(t.Context()))(t))

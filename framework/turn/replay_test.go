@@ -89,6 +89,7 @@ func TestAReplayAppearsOnTheTimeline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		u, repaired := failed(t, membus.Config{})
 		close(repaired)
+		synctest.Wait() // a stream's announcement may be stored after its first frame, here with the failure
 
 		f, err := u.store.Follow(t.Context(), stream.FollowConfig{Session: sessionID, New: true})
 		if err != nil {

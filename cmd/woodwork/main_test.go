@@ -33,6 +33,10 @@ func buildAndRun(m *testing.M) int {
 
 	bin = dir
 
+	if err := os.Setenv("CGO_ENABLED", "0"); err != nil { // programs are built as they are shipped
+		return fail(err)
+	}
+
 	for name, pkg := range map[string]string{
 		"woodwork": ".", "woodwork-input": "../../services/input", "woodwork-llm": "../../services/llm",
 		"woodwork-output": "../../services/output", "tool": "./testdata/tool",

@@ -58,6 +58,8 @@ func build(t *testing.T) (input, output string) {
 	dir := t.TempDir()
 
 	cmd := exec.CommandContext(t.Context(), "go", "build", "-o", dir, "../input", "../output")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0") // as it is shipped
+
 	if report, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("build: %v\n%s", err, report)
 	}

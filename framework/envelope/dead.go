@@ -55,14 +55,29 @@ func (b *Bus) DeadLetters(ctx context.Context, limit int) ([]Dead, error) {
 	return all, nil
 }
 
+var errNotListed = fmt.Errorf("it was not listed: %w", bus.ErrInvalid)
+
 // Replay sends a message that was set aside to its Component again, as if it had just been made, and forgets the dead
 // letter. A message that had been published goes to that one component only, which must handle what is sent to it.
+// Repeating a replay after an error is as harmless as it is with [Bus.Send].
+//
+// It fails with bus.ErrNotFound when the dead letter is gone, as after a replay, and as Send does.
 func (b *Bus) Replay(ctx context.Context, d Dead) error {
+	if d.letter == nil {
+		return fmt.Errorf("replay dead letter: %w", errNotListed)
+	}
+
+	if _, err := b.bus.Buried(ctx, &d.letter.Letter); err != nil {
+		return fmt.Errorf("replay dead letter %s: %w", d.letter.ID, err)
+	}
+
 	m := d.Message
 	m.Target, m.RetryCount, m.CreatedAt = d.Component, 0, time.Time{}
 
-	if _, err := b.Send(ctx, m); err != nil {
-		return fmt.Errorf("replay: %w", err)
+	// A letter of its own: whoever set the message aside may not be done with that one yet, and takes another of the same
+	// id for a copy.
+	if _, err := b.send(ctx, m, subjects.Derive(d.letter.ID, "replay", d.letter.Component)); err != nil {
+		return fmt.Errorf("replay dead letter %s: %w", d.letter.ID, err)
 	}
 
 	return b.Forget(ctx, d)
@@ -71,7 +86,7 @@ func (b *Bus) Replay(ctx context.Context, d Dead) error {
 // Forget drops a dead letter. One that is gone already is no error.
 func (b *Bus) Forget(ctx context.Context, d Dead) error {
 	if d.letter == nil {
-		return fmt.Errorf("forget dead letter that was not listed: %w", bus.ErrInvalid)
+		return fmt.Errorf("forget dead letter: %w", errNotListed)
 	}
 
 	if err := b.bus.Drop(ctx, d.letter); err != nil {

@@ -22,10 +22,13 @@ const (
 // message again with the same ID is harmless on a bus that knows the letters that wait, and may repeat it on others.
 //
 // It fails with bus.ErrInvalid, bus.ErrTooLarge, [ErrClosed], or the bus's error.
-func (b *Bus) Send(ctx context.Context, m Message) (Message, error) {
+func (b *Bus) Send(ctx context.Context, m Message) (Message, error) { return b.send(ctx, m, "") }
+
+// send sends a message in a letter of that id, by default the message's.
+func (b *Bus) send(ctx context.Context, m Message, letter string) (Message, error) {
 	m, body, err := b.prepare(m)
 	if err == nil {
-		err = b.post(ctx, m, body)
+		err = b.post(ctx, m, cmp.Or(letter, m.ID), body)
 	}
 
 	if err != nil {
@@ -39,13 +42,13 @@ func (b *Bus) Send(ctx context.Context, m Message) (Message, error) {
 	return m, nil
 }
 
-func (b *Bus) post(ctx context.Context, m Message, body []byte) error {
+func (b *Bus) post(ctx context.Context, m Message, letter string, body []byte) error {
 	box, err := subjects.MessageBox(m.Target)
 	if err != nil {
 		return fmt.Errorf("%w: %w", bus.ErrInvalid, err)
 	}
 
-	l := &bus.Letter{ID: m.ID, Component: box, Session: cmp.Or(m.Session, subjects.AppSession), Body: body}
+	l := &bus.Letter{ID: letter, Component: box, Session: cmp.Or(m.Session, subjects.AppSession), Body: body}
 
 	for range onceTries {
 		if err = b.bus.Post(ctx, l); err == nil || !passing(err) {

@@ -56,7 +56,9 @@ type Log interface {
 	// bound of its own, at most a few seconds: callers have no timer for each frame.
 	//
 	// Errors: [ErrConflict], [ErrBusy], [ErrUnknown], [ErrFull], [ErrTooLarge], [ErrInvalid], [ErrClosed], or the
-	// context's. Two appends to one log must not be in flight at once from one process.
+	// context's. Two appends to one log must not be in flight at once from one process. No writer is favoured: one that
+	// has to look where the log ends first, as a later attempt does, can lose to one that never pauses for as long as
+	// that one goes on.
 	Append(ctx context.Context, f *Frame, after *Entry) (*Entry, error)
 
 	// Last returns the last entry of the log as the authority for writes sees it (never a lagging replica), or nil

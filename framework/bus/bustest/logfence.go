@@ -2,7 +2,6 @@ package bustest
 
 import (
 	"errors"
-	"fmt"
 	"strconv"
 	"sync"
 	"testing"
@@ -133,34 +132,42 @@ func begunIsDecided(t *testing.T, s *suite) {
 	wantLog(t, b, w.id, 21)
 }
 
+// takeOverFences: the earlier attempt is faster several times, then both write at once, and in the end it is over.
 func takeOverFences(t *testing.T, s *suite) {
 	id := newStream()
-	zombie := newWriter(s.open(t), id, 1)
 	ctx := within(t)
-	begun, over := make(chan struct{}), make(chan error, 1)
+	zombie, next := newWriter(s.open(t), id, 1), newWriter(s.open(t), id, 2)
+	zombie.send(t, "zombie")
+
+	for range 3 {
+		last := must[*bus.Entry](t)(lastOf(ctx, next.bus, id))
+		zombie.send(t, "was faster")
+
+		next.last, next.next = last, 10
+		wantErr(t, "attempt behind what was read", next.put(ctx, next.frame()), bus.ErrConflict)
+	}
+
+	over := make(chan error, 1)
 
 	go func() {
-		for i := 0; ; i++ {
-			if err := zombie.put(ctx, zombie.frame(fmt.Sprint("zombie ", i))); err != nil {
-				over <- err
-
-				return
-			}
-
-			if i == 20 {
-				close(begun)
-			}
+		err := zombie.put(ctx, zombie.frame("at once"))
+		if err == nil {
+			err = zombie.put(ctx, zombie.frame("too late"))
 		}
+
+		over <- err
 	}()
 
-	receive(t, "first attempt", begun)
-
-	next := newWriter(s.open(t), id, 2)
 	if err := next.takeOver(ctx, 10); err != nil {
 		t.Fatal(err)
 	}
 
-	wantErr(t, "zombie", receive(t, "zombie", over), bus.ErrConflict)
+	err := receive(t, "zombie", over)
+	if err == nil { // it wrote both before
+		err = zombie.put(ctx, zombie.frame("too late"))
+	}
+
+	wantErr(t, "zombie", err, bus.ErrConflict)
 	next.send(t, "answer")
 	next.end(t)
 

@@ -56,6 +56,10 @@ func (b *Bus) Work(
 	stop, err := b.Serve(ctx, at, func(ctx context.Context, m *bus.Message, reply func(*bus.Message) error) error {
 		return b.answer(ctx, component, m, reply)
 	})
+	if err != nil && ctx.Err() != nil {
+		return nil //nolint:nilerr // it ends because it was told to
+	}
+
 	if err != nil {
 		return fmt.Errorf("work on %.80q: listen to other instances: %w", component, err)
 	}

@@ -262,6 +262,21 @@ func TestSessionsStayWhereTheyWere(t *testing.T) {
 	})
 }
 
+// An instance that is told to stop before it has begun stops as one that worked.
+func TestStoppedBeforeItBegins(t *testing.T) {
+	t.Parallel()
+
+	onEveryBus(t, func(t *testing.T, open opener) {
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+
+		b := affinity.New(mustOpen(t, open), affinity.Config{Instance: "0"})
+		if err := b.Work(ctx, component, bus.WorkConfig{}, func(context.Context, bus.Claim) {}); err != nil {
+			t.Errorf("work: %v", err)
+		}
+	})
+}
+
 // A session whose instance has gone is served by another one, at once and from then on.
 func TestSessionOfAnInstanceThatHasGone(t *testing.T) {
 	t.Parallel()

@@ -22,6 +22,7 @@ func mailboxCases() []promise {
 		{name: "mailbox/a letter posted twice is one turn", run: postTwice},
 		{name: "mailbox/peek shows the oldest letter until it is done", run: peek},
 		{name: "mailbox/work drains when its context ends", run: workDrains},
+		{name: "mailbox/work that ended before it began did nothing", run: workOver},
 	}
 }
 
@@ -303,5 +304,23 @@ func workDrains(t *testing.T, s *suite) {
 
 	if n := served.Load(); n != 3 {
 		t.Errorf("served %d letters after the context ended, want 3", n)
+	}
+}
+
+func workOver(t *testing.T, s *suite) {
+	b := s.open(t)
+	component := newID("c")
+	mustPost(t, b, component, newID("s"), 0, 1)
+
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+
+	for range 10 {
+		err := b.Work(ctx, component, bus.WorkConfig{}, func(context.Context, bus.Claim) {
+			t.Error("a mailbox was taken after the context ended")
+		})
+		if err != nil {
+			t.Errorf("work: %v", err)
+		}
 	}
 }

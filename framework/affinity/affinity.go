@@ -57,7 +57,7 @@ func (b *Bus) Work(
 		return b.answer(ctx, component, m, reply)
 	})
 	if err != nil && ctx.Err() != nil {
-		return nil //nolint:nilerr // it ends because it was told to
+		return nil // it ends because it was told to
 	}
 
 	if err != nil {

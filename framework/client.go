@@ -154,12 +154,12 @@ func (c *Client) Post(ctx context.Context, p Post, data []byte) (Ref, error) {
 // prepare stores the input, renews the session, and returns the turn's place in the session's control log. It does all
 // three at once, unless the turn interrupts others: they are cancelled when its input is there. The turn goes on from the
 // input's span.
-func (c *Client) prepare(ctx context.Context, p *Post, fresh bool, data []byte) (uint64, error) {
+func (c *Client) prepare(ctx context.Context, p *Post, fresh bool, data []byte) (session.Place, error) {
 	known := *p
 
 	if p.Policy == Interrupt {
 		if err := c.writeInput(ctx, p, fresh, data); err != nil {
-			return 0, err
+			return session.Place{}, err
 		}
 
 		c.touch(ctx, known)
@@ -167,7 +167,7 @@ func (c *Client) prepare(ctx context.Context, p *Post, fresh bool, data []byte) 
 		return c.mark(ctx, known)
 	}
 
-	var mark uint64
+	var mark session.Place
 
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return c.writeInput(ctx, p, fresh, data) })
@@ -310,7 +310,7 @@ func (c *Client) openInput(ctx context.Context, p *Post, fresh bool, readers []s
 	return w, nil
 }
 
-func (c *Client) postTurn(ctx context.Context, p Post, mark uint64) error {
+func (c *Client) postTurn(ctx context.Context, p Post, mark session.Place) error {
 	r := turn.Record{ID: p.ID, Session: p.Session, Component: p.Component, Root: p.ID, From: p.From, Mark: mark}
 	if err := turn.Post(ctx, c.bus, r, p.Trace); err != nil {
 		return fmt.Errorf("post: %w", err)

@@ -123,12 +123,10 @@ const reasonInterrupted = "interrupted by a newer prompt"
 
 // mark returns the place of a new turn in the session's control log, behind the cancel of the earlier ones where the
 // turn interrupts them.
-func (c *Client) mark(ctx context.Context, p Post) (uint64, error) {
+func (c *Client) mark(ctx context.Context, p Post) (session.Place, error) {
 	if p.Policy != Interrupt {
 		return session.Mark(ctx, c.store, p.Session)
 	}
 
-	index, err := session.Post(ctx, c.store, p.Session, session.Cancel{Reason: reasonInterrupted})
-
-	return index + 1, err
+	return session.Post(ctx, c.store, p.Session, session.Cancel{Reason: reasonInterrupted})
 }

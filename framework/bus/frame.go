@@ -35,6 +35,10 @@ type Frame struct {
 	Attempt uint32
 	// Writer is a random id of the writer, which tells apart two executions that took the same attempt number.
 	Writer string
+	// Life names the life of the log: it is the Writer of the log's first frame, and every frame repeats it, because the
+	// first one expires. A log that has expired or was wiped as a whole begins anew, at index 0, with another life. Empty in
+	// what older programs stored, and behind it: such a life has no name. See [ValidLife].
+	Life string
 	// First is the index of the first chunk. In a frame without chunks it is the index the next chunk would have.
 	First uint64
 	// Lengths are the chunks' lengths in bytes, in order; their sum is len(Body). Empty in a frame that only ends the
@@ -49,7 +53,8 @@ type Frame struct {
 	// Begin marks the first frame of an attempt: everything from index First on that earlier attempts wrote is
 	// superseded, and After is where the log stood.
 	Begin bool
-	// After is the cursor behind the last entry of the attempt before, in a frame with Begin; zero for the first.
+	// After is the cursor behind the last entry of the attempt before, in a frame with Begin; zero for the first. Both are of
+	// one life, so it names none.
 	After Cursor
 	// State is final in the last frame of a stream and Active in all others.
 	State State
@@ -70,7 +75,7 @@ func (f *Frame) End() Cursor {
 		n--
 	}
 
-	return Cursor{Attempt: f.Attempt, Index: f.First + n}
+	return Cursor{Attempt: f.Attempt, Index: f.First + n, Life: f.Life}
 }
 
 // Same reports whether two frames are tries of the same append: the same writer, attempt and place.

@@ -17,45 +17,57 @@ type Cancel struct {
 	Root string `json:"root,omitempty"`
 	// Reason is told to every reader of the streams that end.
 	Reason string `json:"reason,omitempty"`
-	// Index is the event's place in the control log, counted from 0.
-	Index uint64 `json:"-"`
+	// At is where the event stands in the control log.
+	At Place `json:"-"`
 }
 
-// Applies reports whether the event is about a turn with this root that was posted when the control log held mark
-// events.
-func (c Cancel) Applies(root string, mark uint64) bool {
-	if c.Root != "" {
+// Place is a place in a session's control log: how many events of a life of the log are before it. The zero value is the
+// beginning of a log that is empty.
+type Place struct {
+	// Index counts the events from 0.
+	Index uint64
+	// Life is the life of the log; see bus.Frame. Empty where the log was empty, and in what older programs stored.
+	Life string
+}
+
+// Applies reports whether a cancel is about a turn with this root that was posted when the control log ended at mark.
+// present is the life that the log is in now: what was posted when it was in an earlier one is older than all its events.
+func (c Cancel) Applies(root string, mark Place, present string) bool {
+	switch {
+	case c.Root != "":
 		return c.Root == root
+	case c.At.Life == mark.Life, mark.Life == "" && mark.Index > 0:
+		return c.At.Index >= mark.Index
+	default:
+		return c.At.Life == present
 	}
-
-	return c.Index >= mark
 }
 
-// Post stores a cancel and returns its index. It returns after the bus stored it; the turns end soon after. Repeating
-// it is harmless.
-func Post(ctx context.Context, store *stream.Store, session string, c Cancel) (uint64, error) {
+// Post stores a cancel and returns the place behind it, which is the mark of a turn that is posted next. It returns after
+// the bus stored it; the turns end soon after. Repeating it is harmless.
+func Post(ctx context.Context, store *stream.Store, session string, c Cancel) (Place, error) {
 	body, err := json.Marshal(c)
 	if err != nil {
-		return 0, fmt.Errorf("encode cancel: %w", err)
+		return Place{}, fmt.Errorf("encode cancel: %w", err)
 	}
 
-	index, err := store.Share(ctx, controlID(session), body)
+	end, err := store.Share(ctx, controlID(session), body)
 	if err != nil {
-		return 0, fmt.Errorf("cancel in session %s: %w", session, err)
+		return Place{}, fmt.Errorf("cancel in session %s: %w", session, err)
 	}
 
-	return index, nil
+	return Place{Index: end.Index, Life: end.Life}, nil
 }
 
-// Mark returns how many events the session's control log holds; a turn that is posted now keeps it, so that older
-// cancels of the whole session don't touch it.
-func Mark(ctx context.Context, store *stream.Store, session string) (uint64, error) {
+// Mark returns where the session's control log ends; a turn that is posted now keeps it, so that older cancels of the
+// whole session don't touch it.
+func Mark(ctx context.Context, store *stream.Store, session string) (Place, error) {
 	end, err := store.End(ctx, controlID(session))
 	if err != nil {
-		return 0, fmt.Errorf("read control log of session %s: %w", session, err)
+		return Place{}, fmt.Errorf("read control log of session %s: %w", session, err)
 	}
 
-	return end.Index, nil
+	return Place{Index: end.Index, Life: end.Life}, nil
 }
 
 // Watch follows the control log of one session.
@@ -75,7 +87,7 @@ func NewWatch(ctx context.Context, store *stream.Store, session string) (*Watch,
 	w := &Watch{reader: reader}
 
 	for _, chunk := range chunks {
-		c, err := decode(chunk)
+		c, err := decode(chunk, reader.Cursor().Life)
 		if err != nil {
 			w.Close()
 
@@ -91,26 +103,27 @@ func NewWatch(ctx context.Context, store *stream.Store, session string) (*Watch,
 // Known returns the cancels that were there when the watch began.
 func (w *Watch) Known() []Cancel { return w.known }
 
-// Next returns the next cancel that came after Known. It blocks until there is one or ctx ends.
+// Next returns the next cancel that came after Known. It blocks until there is one or ctx ends. When the control log has
+// expired and begins anew, it goes on with that.
 func (w *Watch) Next(ctx context.Context) (Cancel, error) {
 	e, err := w.reader.Next(ctx)
 	if err != nil {
 		return Cancel{}, fmt.Errorf("follow control log: %w", err)
 	}
 
-	return decode(e.Chunk)
+	return decode(e.Chunk, e.Cursor.Life)
 }
 
 // Close ends the watch. It is idempotent.
 func (w *Watch) Close() { w.reader.Close() }
 
-func decode(chunk stream.Chunk) (Cancel, error) {
+func decode(chunk stream.Chunk, life string) (Cancel, error) {
 	var c Cancel
 	if err := json.Unmarshal(chunk.Data, &c); err != nil {
 		return c, fmt.Errorf("decode event %d of a control log: %w", chunk.Index, err)
 	}
 
-	c.Index = chunk.Index
+	c.At = Place{Index: chunk.Index, Life: life}
 
 	return c, nil
 }

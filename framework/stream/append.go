@@ -9,9 +9,17 @@ import (
 	"github.com/woodwork-go/woodwork/framework/bus"
 )
 
-// settle finds out, after the bus reported a conflict, where the frame can go. It returns the entry to append the
-// frame behind, or why that is impossible. last is what the log ends with and is not the frame itself.
-type settle func(f *bus.Frame, last *bus.Entry) (after *bus.Entry, err error)
+// conflict is what is known when the bus reported one.
+type conflict struct {
+	after   *bus.Entry // what the frame was to go behind
+	last    *bus.Entry // what the log ends with, which is not the frame itself; nil: it is empty
+	unknown bool       // an earlier try may have been stored
+}
+
+// settle finds out, after a conflict, where the frame can go. It returns the frame's entry if it is stored, or else the
+// entry to append the frame behind, or why that is impossible. That entry is the one of the conflict when what was read
+// can't be true: the log is asked again then, unless it stays that way, for then the log is gone.
+type settle func(ctx context.Context, f *bus.Frame, c conflict) (stored, behind *bus.Entry, err error)
 
 // append stores a frame of the writer. A slot is held.
 func (w *Writer) append(ctx context.Context, f *bus.Frame) error {
@@ -85,17 +93,19 @@ func (s *Store) insist(
 	ctx context.Context, f *bus.Frame, after *bus.Entry, where settle, err error,
 ) (*bus.Entry, error) {
 	var past doubt
+	unknown := false
 	for try := 0; ; try++ {
 		wait := backoff(try)
+		unknown = unknown || errors.Is(err, bus.ErrUnknown)
 		switch {
 		case errors.Is(err, bus.ErrConflict):
-			e, behind, settled := s.settle(ctx, f, after, where)
+			e, behind, settled := s.settle(ctx, f, conflict{after: after, unknown: unknown}, where)
 			if e != nil || settled != nil {
 				return e, settled
 			}
 			if behind != after {
 				after, wait, past = behind, 0, doubt{}
-			} else if after != nil && past.over(doubtFor) {
+			} else if after != nil && past.over(s.doubtFor) {
 				return nil, fmt.Errorf("append frame: %w", ErrExpired)
 			}
 		case errors.Is(err, bus.ErrBusy):
@@ -115,27 +125,21 @@ func (s *Store) insist(
 	}
 }
 
-// settle decides a conflict: the frame is stored already (its entry), or it goes behind another entry, or neither is
-// possible. The entry to append behind is after itself when what was read is older than what is known: such a read is
-// not acted upon, unless it stays that way, for then the log is gone.
-func (s *Store) settle(
-	ctx context.Context, f *bus.Frame, after *bus.Entry, where settle,
-) (stored, behind *bus.Entry, err error) {
-	last, err := s.last(ctx, f.ID)
+// settle decides a conflict by what the log ends with.
+func (s *Store) settle(ctx context.Context, f *bus.Frame, c conflict, where settle) (stored, behind *bus.Entry, err error) {
+	c.last, err = s.last(ctx, f.ID)
 	switch {
 	case err != nil:
 		return nil, nil, s.gaveUp(ctx, err)
-	case last != nil && last.Same(f):
-		return last, nil, nil
-	case last == nil, after != nil && !before(after.Position, last.Position):
-		return nil, after, nil
+	case c.last != nil && c.last.Same(f):
+		return c.last, nil, nil
 	}
-	behind, err = where(f, last)
+	stored, behind, err = where(ctx, f, c)
 	if err != nil {
 		return nil, nil, fmt.Errorf("append frame: %w", err)
 	}
 
-	return nil, behind, nil
+	return stored, behind, nil
 }
 
 // yield lets another writer have the slot while this one waits before its next try.

@@ -143,26 +143,40 @@ func (w *Writer) resumesAt() uint64 {
 // for a stream, not one for each chunk.
 func (w *Writer) markBegin(f *bus.Frame) {
 	if w.begun {
+		f.Life = w.tail.Life
+
 		return
 	}
 	f.Begin = true
 	f.Trace = maps.Clone(w.cfg.Trace)
-	if w.tail != nil {
-		f.After = w.tail.End()
-	}
+	w.follow(f, w.tail)
 }
 
-// settle decides where a frame goes after a conflict with last, a newer entry than the one this writer stood behind.
-// Only the first frame of an attempt may move: behind what the attempt before wrote meanwhile. Its First stays, for
-// the text it continues is the one that the attempt was opened with.
-func (w *Writer) settle(f *bus.Frame, last *bus.Entry) (*bus.Entry, error) {
+// settle decides where a frame goes after a conflict with a newer entry than the one this writer stood behind. Only the
+// first frame of an attempt may move: behind what the attempt before wrote meanwhile. Its First stays, for the text it
+// continues is the one that the attempt was opened with.
+func (w *Writer) settle(_ context.Context, f *bus.Frame, c conflict) (stored, behind *bus.Entry, err error) {
+	last := c.last
 	switch {
+	case last == nil, c.after != nil && !before(c.after.Position, last.Position):
+		return nil, c.after, nil // older than what is known
 	case w.begun || last.Attempt >= w.attempt:
-		return nil, ErrFenced
+		return nil, nil, ErrFenced
 	case last.State.Final():
-		return nil, &EndedError{End: endOf(&last.Frame)}
+		return nil, nil, &EndedError{End: endOf(&last.Frame)}
+	case c.after != nil && last.Life != c.after.Life:
+		return nil, nil, ErrExpired // the text that this attempt goes on from is gone, and another one has begun
 	}
-	f.After = last.End()
+	w.follow(f, last)
 
-	return last, nil
+	return nil, last, nil
+}
+
+// follow makes f, the first frame of an attempt, follow the last entry of an earlier one; nil: there is none.
+func (w *Writer) follow(f *bus.Frame, last *bus.Entry) {
+	f.Life, f.After = w.writer, bus.Cursor{}
+	if last != nil {
+		f.Life, f.After = last.Life, last.End()
+		f.After.Life = ""
+	}
 }

@@ -13,9 +13,25 @@ const (
 	// backlogEntries and backlogBytes bound how much a reader reads ahead from the log.
 	backlogEntries = 256
 	backlogBytes   = 2 * mib
-	// doubtFor is how long the log may contradict what a reader or writer has seen before it is believed. A leader
-	// that was just elected, or does not know yet that another one was, can answer from the past.
+	// doubtFor is how long the log may contradict what a reader or writer has seen before it is believed. A server that
+	// was just elected can answer from the past.
 	doubtFor = 5 * time.Second
+	// doubtReplicated is doubtFor where the log has replicas: a leader that is cut off steps down only after 10 to 20 s
+	// (lostQuorumInterval and lostQuorumCheck of nats-server), and answers reads from the past until then.
+	doubtReplicated = 25 * time.Second
+)
+
+// lost says what a reader does about entries that are gone.
+type lost int
+
+const (
+	// lostFails: it fails with ErrExpired.
+	lostFails lost = iota
+	// lostBefore: it does without what was before its place: from the beginning it reads the oldest entry that is there, and
+	// from the end of one life of the log it goes on with the whole of the next. Anything else fails.
+	lostBefore
+	// lostPassed: it goes on with what is there.
+	lostPassed
 )
 
 // doubt is since when the log says what can't be true for long, and how often it was asked again. The zero value is
@@ -38,6 +54,9 @@ func (d *doubt) over(patience time.Duration) bool {
 // catchUp reads from the log what the reader has not seen: up to the live entry that showed a gap, or else up to
 // the log's end.
 func (r *Reader) catchUp(ctx context.Context) error {
+	if r.hasMissed() {
+		r.caughtUp = false
+	}
 	last, err := r.target, error(nil)
 	if last == nil {
 		last, err = r.store.last(ctx, r.id)
@@ -57,26 +76,59 @@ func (r *Reader) catchUp(ctx context.Context) error {
 func (r *Reader) catchUpTo(ctx context.Context, last *bus.Entry) error {
 	m := &r.merge
 	switch {
-	case last == nil && m.place == (bus.Cursor{}):
+	case last == nil && m.place.Number() == 0:
+		r.agree()
+
 		return nil
 	case last == nil:
-		return r.doubtful(ctx, fmt.Errorf("there is nothing where place %v was: %w", m.place, ErrExpired))
+		return r.beginAnew(ctx, false, fmt.Errorf("there is nothing where place %v was: %w", m.place, ErrExpired))
+	case !m.place.Alive(last.Life):
+		return r.beginAnew(ctx, before(r.applied, last.Position), fmt.Errorf("the log of place %v is gone, another one has begun: %w", m.place, ErrExpired))
 	case last.Position == r.applied:
+		r.agree()
+
 		return nil
-	case last.State.Final() && m.place == behindEnd(last):
+	case last.State.Final() && m.place.Number() == behindEnd(last).Number():
 		m.ended = true
 
 		return nil
 	case last.End().Before(m.place), before(last.Position, r.applied):
 		return r.doubtful(ctx, fmt.Errorf("the log ends at %v, before place %v: %w", last.End(), m.place, ErrExpired))
-	case last.End() == m.place && !last.State.Final():
+	case last.End().Number() == m.place.Number() && !last.State.Final():
+		m.place.Life = last.End().Life // which a place of an older program doesn't say
+		r.agree()
+
 		return nil
 	}
+	r.caughtUp = false
 	if err := r.learnCuts(ctx, last); err != nil {
 		return err
 	}
 
 	return r.readBacklog(ctx, last)
+}
+
+// agree notes that the log ends where the reader is: what contradicted that is over.
+func (r *Reader) agree() { r.doubt, r.caughtUp = doubt{}, true }
+
+// beginAnew reads from the beginning again when the log that was read is gone, as far as the reader can do without what
+// it has not seen of that. Unless there is a later entry than all that was read, the log is asked again for a while first.
+func (r *Reader) beginAnew(ctx context.Context, later bool, err error) error {
+	if !later {
+		if over, waited := r.believed(ctx); !over {
+			return waited
+		}
+	}
+	if r.lost != lostPassed && (r.lost != lostBefore || !r.caughtUp) {
+		return err
+	}
+	if r.lost == lostBefore {
+		r.lost = lostFails // of the new log nothing may be missing
+	}
+	r.merge, r.applied, r.backlog = newMerge(bus.Cursor{}), bus.Position{}, nil
+	r.fallBehind()
+
+	return nil
 }
 
 // behindEnd returns the cursor behind the end event of a stream.
@@ -121,6 +173,8 @@ func (r *Reader) readBacklog(ctx context.Context, last *bus.Entry) error {
 		r.backlog = append(r.backlog, e)
 		bytes += len(e.Body)
 		if e.Position == last.Position {
+			r.caughtUp = true
+
 			return nil
 		}
 		if len(r.backlog) >= backlogEntries || bytes >= backlogBytes {
@@ -154,23 +208,58 @@ func (r *Reader) mergeStored(ctx context.Context, e *bus.Entry) error {
 	case fitNext:
 		r.apply(e)
 	case fitGap:
-		if r.anyHead && !r.merge.begun && r.merge.place == (bus.Cursor{}) {
-			r.merge.place = bus.Cursor{Attempt: e.Attempt, Index: e.First}
-			r.apply(e)
-
-			return nil
-		}
+		return r.mergeBehindGap(e)
+	case fitOther:
 		r.backlog = nil
 
-		return r.doubtful(ctx, fmt.Errorf("entries between %v and %v: %w", r.merge.place, e.End(), ErrExpired))
+		return r.doubtful(ctx, fmt.Errorf("an entry of another log behind %v: %w", r.merge.place, ErrExpired))
 	case fitDuplicate:
 	}
 
 	return nil
 }
 
+// mergeBehindGap merges an entry although entries before it are gone, if the reader can do without them. That they are gone
+// is certain: the log says what it holds, and a server that lags lacks the newest entries, not those before.
+func (r *Reader) mergeBehindGap(e *bus.Entry) error {
+	m := &r.merge
+	withoutThem := r.lost == lostPassed || m.atStart() && (r.lost == lostBefore || m.superseded(e))
+	if !withoutThem {
+		r.backlog = nil
+
+		return fmt.Errorf("entries between %v and %v: %w", m.place, e.End(), ErrExpired)
+	}
+	m.place = bus.Cursor{Attempt: e.Attempt, Index: e.First, Life: e.Life}
+	if e.Offset > 0 { // the rest of a chunk
+		m.place.Index++
+
+		return nil
+	}
+	r.apply(e)
+
+	return nil
+}
+
 // doubtful lets the log be asked again; if it says the same for long, err is the answer.
-func (r *Reader) doubtful(ctx context.Context, err error) error { return r.retry(ctx, err, doubtFor) }
+func (r *Reader) doubtful(ctx context.Context, err error) error {
+	over, waited := r.believed(ctx)
+	if over {
+		return err
+	}
+
+	return waited
+}
+
+// believed reports whether the log has contradicted the reader for so long that it is right. Otherwise it waits a little
+// and lets the log be asked again.
+func (r *Reader) believed(ctx context.Context) (over bool, waited error) {
+	err := r.retry(ctx, errDoubt, r.store.doubtFor)
+
+	return errors.Is(err, errDoubt), err
+}
+
+// errDoubt says that a doubt is over.
+var errDoubt = errors.New("the log says the same for long")
 
 // retry waits a little and lets the log be asked again, unless that has gone on for longer than patience.
 func (r *Reader) retry(ctx context.Context, err error, patience time.Duration) error {
@@ -184,18 +273,21 @@ func (r *Reader) retry(ctx context.Context, err error, patience time.Duration) e
 	return r.store.pause(ctx, backoff(r.doubt.tries))
 }
 
-// visible returns the chunks that a reader of the log up to last sees.
+// visible returns the chunks that a reader of the log up to last sees. It fails with [ErrExpired] when the beginning is
+// gone.
 func (s *Store) visible(ctx context.Context, last *bus.Entry) ([]Chunk, error) {
 	var chunks []Chunk
 	var m merge
 	for e, err := range s.log.Read(ctx, last, bus.Cursor{}) {
-		switch {
-		case err != nil:
+		if err != nil {
 			return nil, err
-		case m.fit(&e.Frame) == fitGap:
+		}
+		switch m.fit(&e.Frame) {
+		case fitGap, fitOther:
 			return nil, fmt.Errorf("entries between %v and %v: %w", m.place, e.End(), ErrExpired)
-		case m.fit(&e.Frame) == fitDuplicate:
+		case fitDuplicate:
 			continue
+		case fitNext:
 		}
 		m.load(&e.Frame)
 		for ev, ok := m.next(); ok; ev, ok = m.next() {

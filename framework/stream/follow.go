@@ -2,12 +2,13 @@ package stream
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"slices"
 	"strconv"
+	"strings"
+	"time"
 
 	"github.com/woodwork-go/woodwork/framework/bus"
 	"github.com/woodwork-go/woodwork/framework/telemetry"
@@ -17,7 +18,7 @@ import (
 type FollowConfig struct {
 	// Session is the session; it need not exist yet. Required.
 	Session string
-	// From is where to begin. Defaults to the session's beginning.
+	// From is where to begin. Defaults to the session's beginning: the oldest stream whose beginning is still there.
 	From SessionCursor
 	// New begins with what is announced after Follow returned, whatever From says. Defaults to false.
 	New bool
@@ -39,12 +40,19 @@ func (c *FollowConfig) selects(info *Info) bool {
 	if c.All {
 		return true
 	}
-	if c.Targets == nil {
-		return info.Target == "" || info.Target == "output"
+	wanted := c.Targets
+	if wanted == nil {
+		wanted = []string{"", userTarget}
 	}
 
-	return slices.Contains(c.Targets, info.Target)
+	return slices.ContainsFunc(strings.Split(info.Target, ","), func(target string) bool {
+		return slices.Contains(wanted, target)
+	})
 }
+
+// userTarget is the target of streams for the user, as the empty one is.
+const userTarget = "output"
+
 
 // SessionEvent is an event of one of a session's streams.
 type SessionEvent struct {
@@ -64,7 +72,9 @@ type Follower struct {
 	timeline *Reader
 
 	position uint64
+	life     string // of the timeline
 	info     Info
+	at       time.Time // when the stream was announced, by its writer's clock; zero where it doesn't say
 	wanted   bool    // the announced stream is to be read next
 	stream   *Reader // nil between streams
 	opened   bool    // its opening was reported
@@ -81,7 +91,7 @@ func (s *Store) Follow(ctx context.Context, cfg FollowConfig) (*Follower, error)
 	if err != nil {
 		return nil, fmt.Errorf("follow session: %w", err)
 	}
-	r.anyHead = true
+	r.lost = lostBefore
 
 	return &Follower{store: s, cfg: cfg, timeline: r}, nil
 }
@@ -93,8 +103,8 @@ func (s *Store) begin(ctx context.Context, cfg *FollowConfig) (bus.Cursor, error
 		cfg.From = SessionCursor{}
 
 		return s.End(ctx, timelineID(cfg.Session))
-	case cfg.From.Position > 1:
-		return bus.Cursor{Attempt: 1, Index: cfg.From.Position - 1}, nil
+	case cfg.From.Position > 0:
+		return bus.Cursor{Attempt: 1, Index: cfg.From.Position - 1, Life: cfg.From.Life}, nil
 	default:
 		return bus.Cursor{}, nil
 	}
@@ -116,7 +126,10 @@ func (f *Follower) leave() {
 }
 
 // Next returns the next event of the session and waits for it. A session has no end, so it never returns io.EOF.
-// Errors are those of [Reader.Next].
+//
+// Errors are those of [Reader.Next]. After [ErrExpired] what followed the last event is gone: of the stream that was read,
+// or of the whole session. Next then goes on with the streams behind it, if there are any, but a reader who wants to miss
+// nothing that is there begins again with the zero cursor.
 func (f *Follower) Next(ctx context.Context) (SessionEvent, error) {
 	for {
 		ev, err := f.step(ctx)
@@ -124,7 +137,7 @@ func (f *Follower) Next(ctx context.Context) (SessionEvent, error) {
 			return SessionEvent{}, fmt.Errorf("follow session: %w", err)
 		}
 		if ev.Kind != 0 {
-			cursor := SessionCursor{Position: f.position, Cursor: ev.Cursor}
+			cursor := SessionCursor{Position: f.position, Life: f.life, Cursor: ev.Cursor}
 
 			return SessionEvent{Info: f.info, Event: ev, Cursor: cursor}, nil
 		}
@@ -146,6 +159,9 @@ func (f *Follower) step(ctx context.Context) (Event, error) {
 		f.leave()
 
 		return Event{}, nil
+	}
+	if errors.Is(err, ErrExpired) {
+		f.leave()
 	}
 	f.note(ev)
 
@@ -178,11 +194,12 @@ func (f *Follower) announcement(ctx context.Context) error {
 	if ev.Kind != KindChunk {
 		return fmt.Errorf("the timeline holds more than announcements: %w", bus.ErrCorrupt)
 	}
-	f.position = ev.Chunk.Index + 1
-	f.info = Info{}
-	if err := json.Unmarshal(ev.Chunk.Data, &f.info); err != nil {
-		return fmt.Errorf("announcement %d: %w: %w", f.position, bus.ErrCorrupt, err)
+	f.position, f.life = ev.Chunk.Index+1, ev.Cursor.Life
+	a, err := decodeAnnouncement(ev.Chunk.Data)
+	if err != nil {
+		return fmt.Errorf("announcement %d: %w", f.position, err)
 	}
+	f.info, f.at = a.Info, a.time()
 	f.wanted = f.cfg.selects(&f.info)
 
 	return nil
@@ -191,7 +208,7 @@ func (f *Follower) announcement(ctx context.Context) error {
 // open opens the announced stream, where the follower begins if that is within it.
 func (f *Follower) open(ctx context.Context) error {
 	var from bus.Cursor
-	f.opened = f.position == f.cfg.From.Position
+	f.opened = f.position == f.cfg.From.Position && (bus.Cursor{Life: f.cfg.From.Life}).Alive(f.life)
 	if f.opened {
 		from = f.cfg.From.Cursor
 	}
@@ -204,15 +221,18 @@ func (f *Follower) open(ctx context.Context) error {
 	return nil
 }
 
-// confirm waits for the stream's first frame and reports whether it belongs to this announcement. If there is none
-// for so long that its writer must have given up, it does not: whoever begins the stream later announces it again.
+// confirm waits for the stream's first frame and reports whether it belongs to this announcement. It does not if there is
+// none for so long that its writer must have given up, for whoever begins the stream later announces it again; nor if it
+// has expired.
 func (f *Follower) confirm(ctx context.Context) (bool, error) {
 	const patience = 2
-
+	if gone, err := f.vanished(ctx, patience*f.store.cfg.GiveUp); gone || err != nil {
+		return false, err
+	}
 	limited, cancel := context.WithTimeoutCause(ctx, patience*f.store.cfg.GiveUp, errGaveUp)
 	defer cancel()
 	announced, err := f.stream.announced(limited)
-	if errors.Is(err, errGaveUp) && ctx.Err() == nil {
+	if (errors.Is(err, errGaveUp) || errors.Is(err, ErrExpired)) && ctx.Err() == nil {
 		return false, nil
 	}
 
@@ -227,6 +247,20 @@ func (f *Follower) confirm(ctx context.Context) (bool, error) {
 	return f.firstFrom(limited, from)
 }
 
+// clockSkew is how far the clock of a stream's writer may be from that of whoever reads it.
+const clockSkew = 10 * time.Minute
+
+// vanished reports whether nothing is stored of a stream that was announced so long ago that its writer has stored its
+// first frame since, or has given up: the stream has expired.
+func (f *Follower) vanished(ctx context.Context, patience time.Duration) (bool, error) {
+	if f.at.IsZero() || time.Since(f.at) < patience+clockSkew {
+		return false, nil
+	}
+	last, err := f.store.last(ctx, f.stream.ID())
+
+	return last == nil, err
+}
+
 // firstFrom reports whether this announcement of the stream is the first one from a position on.
 func (f *Follower) firstFrom(ctx context.Context, from uint64) (bool, error) {
 	end, err := f.store.last(ctx, f.timeline.ID())
@@ -234,7 +268,7 @@ func (f *Follower) firstFrom(ctx context.Context, from uint64) (bool, error) {
 		return false, err
 	}
 	earlier, err := f.store.announcedWithin(ctx, f.stream.ID(), end, from, f.position)
-	if errors.Is(err, bus.ErrNotFound) { // what was before has expired
+	if errors.Is(err, ErrExpired) { // what was before
 		return true, nil
 	}
 

@@ -60,7 +60,7 @@ type keeping struct {
 
 func (k *keeping) add(e *bus.Entry) error {
 	switch k.merge.fit(&e.Frame) {
-	case fitGap:
+	case fitGap, fitOther:
 		return fmt.Errorf("entries between %v and %v: %w", k.merge.place, e.End(), ErrExpired)
 	case fitDuplicate:
 		return nil

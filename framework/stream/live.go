@@ -15,7 +15,8 @@ type live struct {
 	mu     sync.Mutex
 	queue  []*bus.Entry
 	bytes  int
-	behind bool // the log must be asked: entries may have been missed
+	behind bool // the log must be asked
+	missed bool // entries may have been missed since the log was asked last
 	closed bool
 }
 
@@ -39,11 +40,11 @@ func (r *Reader) deliver(e *bus.Entry) {
 
 		return
 	case e == nil:
-		r.behind = true
+		r.behind, r.missed = true, true
 	case r.behind:
 		r.queue, r.bytes = append(r.queue[:0], e), len(e.Body) // the log is asked anyway, and must reach this one
 	case len(r.queue) >= r.cfg.LiveEntries || r.bytes+len(e.Body) > r.cfg.LiveBytes && len(r.queue) > 0:
-		r.queue, r.bytes, r.behind = nil, 0, true
+		r.queue, r.bytes, r.behind, r.missed = nil, 0, true, true
 	default:
 		r.queue = append(r.queue, e)
 		r.bytes += len(e.Body)
@@ -87,6 +88,15 @@ func (l *live) fallBehind() {
 	l.mu.Lock()
 	l.behind = true
 	l.mu.Unlock()
+}
+
+// hasMissed reports whether entries may have been missed since it was asked last.
+func (l *live) hasMissed() (missed bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	missed, l.missed = l.missed, false
+
+	return missed
 }
 
 // isBehind reports whether the log has to be asked.

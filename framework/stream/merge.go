@@ -39,7 +39,11 @@ const (
 	fitDuplicate fit = iota // holds nothing new
 	fitNext                 // comes next, or holds what comes next
 	fitGap                  // something before it is missing
+	fitOther                // is of another life of the log
 )
+
+// atStart reports whether nothing was read yet, from the beginning on.
+func (m *merge) atStart() bool { return m.place.Number() == 0 && !m.begun }
 
 // newMerge returns the merge of a reader that stands at from.
 func newMerge(from bus.Cursor) merge { return merge{place: from, shown: from.Index} }
@@ -48,10 +52,14 @@ func newMerge(from bus.Cursor) merge { return merge{place: from, shown: from.Ind
 // first frame says it follows.
 func (m *merge) fit(f *bus.Frame) fit {
 	switch {
-	case m.ended || f.Attempt < m.place.Attempt:
+	case m.ended:
+		return fitDuplicate
+	case !m.place.Alive(f.Life):
+		return fitOther
+	case f.Attempt < m.place.Attempt:
 		return fitDuplicate
 	case f.Attempt > m.place.Attempt:
-		if f.Begin && f.After == m.place {
+		if f.Begin && f.After.Number() == m.place.Number() {
 			return fitNext
 		}
 
@@ -86,6 +94,9 @@ func (m *merge) load(f *bus.Frame) {
 	}
 	if f.Begin {
 		m.trace = f.Trace
+	}
+	if f.Life != "" {
+		m.place.Life = f.Life
 	}
 	m.begun = true
 	m.frame, m.chunk, m.byte = f, 0, 0
@@ -126,7 +137,7 @@ func (m *merge) next() (Event, bool) {
 func (m *merge) supersede(f *bus.Frame, limit uint64) (Event, bool) {
 	m.begin = false
 	m.part = nil
-	m.place = bus.Cursor{Attempt: f.Attempt, Index: f.First}
+	m.place.Attempt, m.place.Index = f.Attempt, f.First
 	if f.First >= m.shown || f.First >= limit {
 		return Event{}, false
 	}
@@ -168,6 +179,12 @@ func (m *merge) limit(attempt uint32) uint64 {
 	}
 
 	return limit
+}
+
+// superseded reports whether nothing that was written before an entry is visible any more: a later attempt, or the one that
+// begins here, has replaced all of it.
+func (m *merge) superseded(e *bus.Entry) bool {
+	return m.limit(e.Attempt) == 0 || e.Begin && e.First == 0
 }
 
 // knows reports whether the beginnings of all attempts up to this one are known, or passed.

@@ -82,7 +82,8 @@ type Reader struct {
 	target   *bus.Entry   // a live entry with a gap before it
 	doubt    doubt
 	recheck  recheck
-	anyHead  bool // when the beginning has expired, begin with what there is
+	lost     lost
+	caughtUp bool // when the log was asked last, it ended where the reader is
 }
 
 // OpenReader opens a reader that stands at a cursor; the zero cursor is the beginning of the stream. The stream need
@@ -138,8 +139,8 @@ func (r *Reader) Close() {
 
 // Next returns the next event and waits for it. After the event of [KindEnd] it returns [io.EOF].
 //
-// Other errors: ctx's; [ErrClosed]; [ErrExpired] when the log doesn't hold what the reader has not seen yet, or ends
-// before the reader's place; bus.ErrCorrupt and bus.ErrUnsupported for entries that can't be read; any other error of
+// Other errors: ctx's; [ErrClosed]; [ErrExpired] when the log doesn't hold what the reader has not seen yet, ends before
+// the reader's place, or has begun anew since; bus.ErrCorrupt and bus.ErrUnsupported for entries that can't be read; any other error of
 // the bus that lasted longer than [Config].GiveUp. After an error Next may be called again and goes on from the same
 // place.
 func (r *Reader) Next(ctx context.Context) (Event, error) {
@@ -223,7 +224,7 @@ func (r *Reader) mergeLive(e *bus.Entry) {
 	switch r.merge.fit(&e.Frame) {
 	case fitNext:
 		r.apply(e)
-	case fitGap:
+	case fitGap, fitOther:
 		r.target = e
 	case fitDuplicate:
 	}

@@ -109,6 +109,8 @@ type Store struct {
 	slots   slots // one for each append in flight
 	closing chan struct{}
 	held    atomic.Int64 // bytes that all writers hold
+	// doubtFor is how long the log may say what can't be true before it is believed.
+	doubtFor time.Duration
 
 	mu      sync.Mutex
 	closed  bool
@@ -125,18 +127,23 @@ func NewStore(log bus.Log, info bus.Info, cfg Config) *Store {
 	cfg.Tracer = cfg.Tracer.On(info.Kind)
 	signals, _ := log.(bus.Signals)
 	starter, _ := log.(bus.Starter)
-
-	return &Store{
-		log:     log,
-		starter: starter,
-		signals: signals,
-		cfg:     cfg,
-		maxBody: info.MaxBody,
-		slots:   slots{free: cfg.InFlight},
-		closing: make(chan struct{}),
-		shared:  make(map[bus.StreamID]*sharedLock),
-		listed:  make(map[string]struct{}),
+	s := &Store{
+		log:      log,
+		starter:  starter,
+		signals:  signals,
+		cfg:      cfg,
+		maxBody:  info.MaxBody,
+		slots:    slots{free: cfg.InFlight},
+		closing:  make(chan struct{}),
+		shared:   make(map[bus.StreamID]*sharedLock),
+		listed:   make(map[string]struct{}),
+		doubtFor: doubtFor,
 	}
+	if info.Durability == bus.Fast || info.Durability == bus.Replicated {
+		s.doubtFor = doubtReplicated
+	}
+
+	return s
 }
 
 // Close ends the store's work and waits for it: appends in flight finish their current try, and every writer and

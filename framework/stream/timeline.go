@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"time"
 
 	"github.com/woodwork-go/woodwork/framework/bus"
 	"github.com/woodwork-go/woodwork/subjects"
@@ -123,7 +124,7 @@ func nextPosition(last *bus.Entry) uint64 {
 func (s *Store) announce(ctx context.Context, session string, info Info, seen *glance) error {
 	ctx, cancel := s.limit(ctx)
 	defer cancel()
-	body, err := json.Marshal(info)
+	body, err := json.Marshal(announcement{Info: info, At: time.Now().UnixMilli()})
 	if err == nil {
 		_, err = s.share(ctx, timelineID(session), body, seen)
 	}
@@ -152,7 +153,7 @@ func (w *Writer) confirmAnnounced(ctx context.Context, last *bus.Entry) error {
 	}
 	there, err := w.store.announcedWithin(ctx, w.id, end, from, nextPosition(end))
 	switch {
-	case errors.Is(err, bus.ErrNotFound): // it was so long ago that the timeline has expired
+	case errors.Is(err, ErrExpired): // it was so long ago that the timeline has expired
 		return nil
 	case err != nil || there:
 		return err
@@ -166,27 +167,27 @@ func (w *Writer) confirmAnnounced(ctx context.Context, last *bus.Entry) error {
 }
 
 // announcedWithin reports whether a stream is announced from one position of its session's timeline on and before another.
-// end is the timeline's last entry; nil says that it is empty. It fails with bus.ErrNotFound where that has expired.
+// end is the timeline's last entry; nil says that it is empty. It fails with [ErrExpired] where it is not, as far as that
+// is still known.
 func (s *Store) announcedWithin(
 	ctx context.Context, id bus.StreamID, end *bus.Entry, from, to uint64,
 ) (there bool, err error) {
-	if end == nil || from >= to {
+	if from >= to {
 		return false, nil
 	}
-	err = s.insistOn(ctx, func() error {
-		for e, err := range s.log.Read(ctx, end, bus.Cursor{Attempt: 1, Index: from - 1}) {
-			if err != nil {
-				return err
-			}
-			at := e.First + 1
-			if there = at >= from && at < to && announces(e, id.Stream); there || at >= to {
-				return nil
-			}
-			from = max(from, at+1) // another try goes on from here
+	next := from
+	err = s.scan(ctx, end, bus.Cursor{Attempt: 1, Index: from - 1}, func(e *bus.Entry) bool {
+		at := e.First + 1
+		there = at < to && announces(e, id.Stream)
+		if at == next {
+			next++
 		}
 
-		return nil
+		return !there && at < to
 	})
+	if err == nil && !there && next < to {
+		err = ErrExpired
+	}
 	if err != nil {
 		return false, fmt.Errorf("look for the announcement of %v: %w", id, err)
 	}
@@ -196,7 +197,32 @@ func (s *Store) announcedWithin(
 
 // announces reports whether an entry of a timeline is about a stream.
 func announces(e *bus.Entry, stream string) bool {
-	var info Info
+	a, err := decodeAnnouncement(e.Body)
 
-	return json.Unmarshal(e.Body, &info) == nil && info.Stream == stream
+	return err == nil && a.Stream == stream
+}
+
+// announcement is a chunk of a timeline.
+type announcement struct {
+	Info
+
+	// At is when the stream was announced, by its writer's clock, in milliseconds since 1970; 0 in those of older programs.
+	At int64 `json:"at,omitempty"`
+}
+
+func decodeAnnouncement(chunk []byte) (a announcement, err error) {
+	if err := json.Unmarshal(chunk, &a); err != nil {
+		return a, fmt.Errorf("decode announcement: %w: %w", bus.ErrCorrupt, err)
+	}
+
+	return a, nil
+}
+
+// time returns when the stream was announced; zero where that isn't known.
+func (a *announcement) time() time.Time {
+	if a.At == 0 {
+		return time.Time{}
+	}
+
+	return time.UnixMilli(a.At)
 }

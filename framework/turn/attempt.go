@@ -78,6 +78,10 @@ func (r *run) attempt(
 		err = r.cancels.wait()
 	}
 
+	if err == nil {
+		err = r.cancels.look(ctx, r.store, record)
+	}
+
 	if err != nil {
 		outs.withdraw(context.WithoutCancel(ctx))
 

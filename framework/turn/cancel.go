@@ -3,6 +3,8 @@ package turn
 import (
 	"context"
 	"errors"
+	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/woodwork-go/woodwork/framework/bus"
@@ -35,6 +37,7 @@ type cancels struct {
 
 	mu      sync.Mutex
 	known   []session.Cancel
+	present string // the life that the control log is in
 	record  Record
 	current context.CancelCauseFunc // of the attempt that runs; nil between attempts
 }
@@ -65,7 +68,9 @@ func (c *cancels) follow(ctx context.Context, store *stream.Store, id string) {
 	defer w.Close()
 
 	c.mu.Lock()
-	c.known = w.Known()
+	for _, event := range w.Known() {
+		c.learn(event)
+	}
 	c.mu.Unlock()
 	close(c.ready)
 
@@ -96,13 +101,45 @@ func (c *cancels) add(event session.Cancel) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 
-	c.known = append(c.known, event)
+	c.learn(event)
 	c.check(event)
+}
+
+// learn keeps an event, with the lock held. The last one is of the present life.
+func (c *cancels) learn(event session.Cancel) {
+	c.known = append(c.known, event)
+	c.present = event.At.Life
+}
+
+// look finds out in which life the control log is where that decides whether a cancel is about a turn: one that cancelled
+// the whole session, in another life than that of the turn's mark.
+func (c *cancels) look(ctx context.Context, store *stream.Store, r Record) error {
+	c.mu.Lock()
+	unsure := slices.ContainsFunc(c.known, func(event session.Cancel) bool {
+		return event.Root == "" && event.At.Life != r.Mark.Life
+	})
+	c.mu.Unlock()
+
+	if !unsure {
+		return nil
+	}
+
+	now, err := session.Mark(ctx, store, r.Session)
+	if err != nil {
+		return fmt.Errorf("look for cancels: %w", err)
+	}
+
+	c.mu.Lock()
+	defer c.mu.Unlock()
+
+	c.present = now.Life
+
+	return nil
 }
 
 // check ends the running attempt if the event is about its turn.
 func (c *cancels) check(event session.Cancel) {
-	if c.current != nil && event.Applies(c.record.Root, c.record.Mark) {
+	if c.current != nil && event.Applies(c.record.Root, c.record.Mark, c.present) {
 		c.current(&CancelledError{Reason: event.Reason})
 	}
 }

@@ -119,8 +119,8 @@ func TestACancelOfTheSessionLeavesLaterTurnsAlone(t *testing.T) {
 		u.cancel(session.Cancel{Reason: "all of it"})
 
 		mark, err := session.Mark(t.Context(), u.store, sessionID)
-		if err != nil || mark != 1 {
-			t.Fatalf("mark %d, %v; want 1", mark, err)
+		if err != nil || mark.Index != 1 {
+			t.Fatalf("mark %+v, %v; want 1 event before it", mark, err)
 		}
 
 		u.write("t2", "two")

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/woodwork-go/woodwork/framework/bus"
+	"github.com/woodwork-go/woodwork/framework/session"
 	"github.com/woodwork-go/woodwork/subjects"
 )
 
@@ -26,8 +27,8 @@ type Record struct {
 	Root string `json:"root"`
 	// From is the component that writes the input.
 	From string `json:"from,omitempty"`
-	// Mark is how many events the session's control log held when the root turn was posted; see session.Mark.
-	Mark uint64 `json:"mark,omitempty"`
+	// Mark is where the session's control log ended when the root turn was posted; see session.Mark.
+	Mark session.Place `json:"-"`
 	// Stream is the input stream where it isn't the one with the turn's id, as for a turn that was replayed.
 	Stream string `json:"stream,omitempty"`
 }
@@ -41,17 +42,26 @@ func (r Record) Input() string {
 	return r.ID
 }
 
+// body is a record as a letter holds it.
+type body struct {
+	Record
+
+	Mark uint64 `json:"mark,omitempty"`
+	// MarkLife is the life of the control log that Mark is of.
+	MarkLife string `json:"mark_life,omitempty"`
+}
+
 // Post puts the turn into its component's mailbox. It returns after the bus stored it; repeating it is harmless,
 // because a turn that is done is recognised by its output.
 func Post(ctx context.Context, box bus.Mailbox, r Record, trace map[string]string) error {
 	r.Version = recordVersion
 
-	body, err := json.Marshal(r)
+	text, err := json.Marshal(body{Record: r, Mark: r.Mark.Index, MarkLife: r.Mark.Life})
 	if err != nil {
 		return fmt.Errorf("encode turn %s: %w", r.ID, err)
 	}
 
-	letter := &bus.Letter{ID: r.ID, Component: r.Component, Session: r.Session, Body: body, Trace: trace}
+	letter := &bus.Letter{ID: r.ID, Component: r.Component, Session: r.Session, Body: text, Trace: trace}
 	if err := box.Post(ctx, letter); err != nil {
 		return fmt.Errorf("post turn %s to %s: %w", r.ID, r.Component, err)
 	}
@@ -62,8 +72,11 @@ func Post(ctx context.Context, box bus.Mailbox, r Record, trace map[string]strin
 // decode reads a letter. Its fields must agree with the mailbox that held it, so that a letter can't reach into
 // another session.
 func decode(l *bus.Letter) (Record, error) {
-	var r Record
-	if err := json.Unmarshal(l.Body, &r); err != nil {
+	var b body
+	err := json.Unmarshal(l.Body, &b)
+	r := b.Record
+	r.Mark = session.Place{Index: b.Mark, Life: b.MarkLife}
+	if err != nil {
 		return r, fmt.Errorf("decode turn %s: %w", l.ID, err)
 	}
 

@@ -33,8 +33,8 @@ const (
 )
 
 // fields is what every frame has, written with a space between two: the protocol version of all headers, session/stream,
-// the number of the attempt from 1, the index of the first chunk, the random id of the writer, the data type, and the
-// CRC-32C of everything but the trace context, as 8 hexadecimal digits. Writer and type are percent-encoded; "-" stands
+// the number of the attempt from 1, the index of the first chunk, the writer and the life as [wire.Writer] writes them, the
+// data type, and the CRC-32C of everything but the trace context, as 8 hexadecimal digits. Writer and type are percent-encoded; "-" stands
 // for none.
 type fields struct {
 	version, stream, attempt, first, writer, kind, crc string
@@ -67,7 +67,7 @@ func appendFields(out []byte, f *bus.Frame) []byte {
 	out = append(out, ' ')
 	out = strconv.AppendUint(out, f.First, 10)
 	out = append(out, ' ')
-	out = append(out, escapeField(f.Writer)...)
+	out = append(out, escapeField(wire.Writer(f))...)
 	out = append(out, ' ')
 	out = append(out, escapeField(string(f.Type))...)
 

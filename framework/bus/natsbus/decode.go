@@ -83,7 +83,9 @@ func (d *decoder) number(what, s string, most uint64) uint64 {
 }
 
 func (d *decoder) texts(f *bus.Frame) {
-	f.Writer = d.text("writer", d.fields.writer, unescapeField)
+	if !wire.ParseWriter(f, d.text("writer", d.fields.writer, unescapeField)) {
+		d.bad = "writer"
+	}
 	f.Type = bus.DataType(d.text("type", d.fields.kind, unescapeField))
 	f.State = bus.State(d.text(headerState, value(d.h, headerState), unescapeHeader))
 	f.Reason = d.text(headerReason, value(d.h, headerReason), unescapeHeader)

@@ -79,7 +79,7 @@ func (b *Bus) appending(f *bus.Frame, after *bus.Entry, done func(*bus.Entry, er
 	}
 	before := []byte(nil)
 	if after != nil {
-		before = packBegin(after.Position, after.Writer)
+		before = packBegin(after)
 	}
 
 	id, stored := f.ID, storedEntry(f, p) // whoever stops waiting may use the frame again

@@ -24,7 +24,7 @@ const (
 // encodeFrame returns the fields of a frame that is stored as this entry. The frame must have passed [wire.CheckFrame].
 func encodeFrame(f *bus.Frame, entry string) fields {
 	v := fields{
-		fieldVersion: protocolVersion, fieldWriter: f.Writer, fieldType: string(f.Type), fieldLengths: wire.Lengths(f.Lengths),
+		fieldVersion: protocolVersion, fieldWriter: wire.Writer(f), fieldType: string(f.Type), fieldLengths: wire.Lengths(f.Lengths),
 		fieldState: string(f.State), fieldReason: f.Reason,
 	}
 	if f.Offset > 0 {
@@ -78,7 +78,7 @@ func decodeEntry(id bus.StreamID, entry string, list []string) (*bus.Entry, erro
 	}
 	e := &bus.Entry{Position: position, Frame: bus.Frame{
 		ID: id, Attempt: uint32(position.Major), First: position.Minor >> repeatBits, Body: body,
-		Writer: v[fieldWriter], Type: bus.DataType(v[fieldType]), State: bus.State(v[fieldState]), Reason: v[fieldReason],
+		Type: bus.DataType(v[fieldType]), State: bus.State(v[fieldState]), Reason: v[fieldReason],
 		Begin: v[fieldBegin] != "", More: v[fieldMore] == yes, Trace: v.trace(),
 	}}
 	if err := v.parse(e); err != nil {
@@ -93,6 +93,9 @@ func corrupt(what string) error { return fmt.Errorf("%s: %w", what, bus.ErrCorru
 // parse reads the fields that are no text.
 func (f *fields) parse(e *bus.Entry) error {
 	var ok bool
+	if !wire.ParseWriter(&e.Frame, f[fieldWriter]) {
+		return corrupt("writer")
+	}
 	if e.Lengths, ok = wire.ParseLengths(f[fieldLengths], len(e.Body)); !ok {
 		return corrupt("lengths")
 	}
@@ -137,9 +140,9 @@ func (f *fields) trace() map[string]string {
 	return trace
 }
 
-// packBegin returns how every frame of this place and writer begins, and no other.
-func packBegin(p bus.Position, writer string) []byte {
-	return pack(entryID(p), nameVersion, protocolVersion, nameWriter, writer)
+// packBegin returns how the frame of an entry begins, and that of no other writer or place.
+func packBegin(e *bus.Entry) []byte {
+	return pack(entryID(e.Position), nameVersion, protocolVersion, nameWriter, wire.Writer(&e.Frame))
 }
 
 // packFrame returns the form in which a frame is stored and published: the entry's id, then names and values in turn; and

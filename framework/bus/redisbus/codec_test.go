@@ -22,7 +22,7 @@ func stringsOf(tb interface{ Fatal(args ...any) }, f *bus.Frame, entry string) [
 	if err != nil {
 		tb.Fatal(err)
 	}
-	if want := string(packBegin(p, f.Writer)); string(frame[:begin]) != want {
+	if want := string(packBegin(&bus.Entry{Frame: *f, Position: p})); string(frame[:begin]) != want {
 		tb.Fatal(fmt.Sprintf("the frame begins %q, want %q", frame[:begin], want))
 	}
 	list, ok := unpack(string(frame))

@@ -12,7 +12,7 @@ type fields [fieldCount]string
 // The fields of a frame. The version and the writer stand in front, in this order: see packBegin.
 const (
 	fieldVersion = iota // protocol version of all other fields
-	fieldWriter         // random id of the writer
+	fieldWriter         // the writer and the life, as [wire.Writer] writes them
 	fieldType           // data type
 	fieldLengths        // "3,1,4"; absent: one chunk, the whole body; "none": no chunk
 	fieldOffset         // bytes of the chunk that earlier frames hold

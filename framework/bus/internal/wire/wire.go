@@ -40,6 +40,10 @@ func CheckFrame(f *bus.Frame) error {
 		return fmt.Errorf("a frame that goes on holds one chunk, not %d: %w", len(f.Lengths), bus.ErrInvalid)
 	case f.After != (bus.Cursor{}) && !f.Begin:
 		return fmt.Errorf("a frame that begins no attempt comes after none: %w", bus.ErrInvalid)
+	case f.After.Life != "":
+		return fmt.Errorf("a frame comes after one of its own life, which it names itself: %w", bus.ErrInvalid)
+	case !bus.ValidLife(f.Life):
+		return fmt.Errorf("life %.40q: %w", f.Life, bus.ErrInvalid)
 	}
 
 	return nil

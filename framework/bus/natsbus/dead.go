@@ -62,7 +62,7 @@ func (b *Bus) bury(ctx context.Context, m *nats.Msg) error {
 		case b.isClosing():
 			return b.closedError()
 		}
-		if wait := backoff(ctx, attempt); wait != nil {
+		if wait := b.pause(ctx, attempt); wait != nil {
 			return fmt.Errorf("%w: %w", wait, err)
 		}
 	}

@@ -110,9 +110,9 @@ const (
 	backoffMax  = 250 * time.Millisecond
 )
 
-// backoff waits before try attempt+1: 2 to 10 ms with jitter, doubling with each attempt from the fourth. It returns
-// the context's error when that ends first.
-func backoff(ctx context.Context, attempt int) error {
+// pause waits before try attempt+1: 2 to 10 ms with jitter, doubling with each attempt from the fourth. It returns the
+// context's error when that ends first, and the bus's when that is closed: a context that never ends keeps nobody then.
+func (b *Bus) pause(ctx context.Context, attempt int) error {
 	wait := backoffMin + rand.N(backoffSpan)
 	if attempt > 3 {
 		wait = min(wait<<min(attempt-3, 10), backoffMax)
@@ -124,5 +124,7 @@ func backoff(ctx context.Context, attempt int) error {
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
+	case <-b.closing:
+		return b.closedError()
 	}
 }

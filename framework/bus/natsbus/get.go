@@ -100,8 +100,8 @@ type answer struct {
 
 func (a *answer) common() *answer { return a }
 
-// api asks the JetStream API and decodes the answer, in which got has an [answer] embedded. As long as ctx allows it asks
-// again when there is no leader, no answer or no connection.
+// api asks the JetStream API and decodes the answer, in which got has an [answer] embedded. As long as ctx allows and the
+// bus is open it asks again when there is no leader, no answer or no connection.
 func (b *Bus) api(ctx context.Context, what string, request []byte, got interface{ common() *answer }) error {
 	if err := b.take(ctx, b.apiSlots); err != nil {
 		return err
@@ -112,7 +112,7 @@ func (b *Bus) api(ctx context.Context, what string, request []byte, got interfac
 		if err == nil || !errors.Is(err, bus.ErrUnknown) {
 			return err
 		}
-		if wait := backoff(ctx, attempt); wait != nil {
+		if wait := b.pause(ctx, attempt); wait != nil {
 			return fmt.Errorf("%w: %w", wait, err)
 		}
 	}

@@ -162,7 +162,7 @@ func (b *Bus) publishKV(ctx context.Context, m *nats.Msg) (uint64, error) {
 		if !errors.Is(err, bus.ErrBusy) {
 			return seq, err
 		}
-		if wait := backoff(ctx, attempt); wait != nil {
+		if wait := b.pause(ctx, attempt); wait != nil {
 			return 0, fmt.Errorf("%w: %w", wait, err)
 		}
 	}

@@ -84,13 +84,4 @@ func (b *Bus) box(component, session string) (*box, error) {
 }
 
 // protocol is the mailbox's protocol on this server.
-func (x *box) protocol() mailbox.Mailbox { return mailbox.Mailbox{Store: x, Wait: x.wait} }
-
-// wait is the back-off between tries. It also ends when the bus does.
-func (x *box) wait(ctx context.Context, try int) error {
-	if x.bus.isClosing() {
-		return x.bus.closedError()
-	}
-
-	return backoff(ctx, try)
-}
+func (x *box) protocol() mailbox.Mailbox { return mailbox.Mailbox{Store: x, Wait: x.bus.pause} }

@@ -85,7 +85,7 @@ func (w *worker) makeConsumer(ctx context.Context) error {
 			return err
 		}
 
-		if wait := backoff(ctx, attempt); wait != nil {
+		if wait := w.bus.pause(ctx, attempt); wait != nil {
 			return wait
 		}
 	}
@@ -177,7 +177,7 @@ func (p *puller) recover(ctx context.Context, cause error) error {
 		return p.w.bus.closedError()
 	}
 
-	if err := backoff(ctx, 0); err != nil {
+	if err := p.w.bus.pause(ctx, 0); err != nil {
 		return err
 	}
 
@@ -186,7 +186,7 @@ func (p *puller) recover(ctx context.Context, cause error) error {
 
 // restore makes the consumer again where it has vanished. Mailboxes that were scheduled are delivered again.
 func (w *worker) restore(ctx context.Context) error {
-	if err := backoff(ctx, 1); err != nil {
+	if err := w.bus.pause(ctx, 1); err != nil {
 		return err
 	}
 

@@ -229,7 +229,7 @@ func (p *puller) abandon(sub *nats.Subscription) {
 // giveBack ends a delivery that nobody serves, unless the lease may have given it to another worker by now, from whom
 // it would be taken.
 func (p *puller) giveBack(m *nats.Msg) {
-	if strings.HasPrefix(m.Reply, "$JS.ACK.") && time.Since(p.asked) < p.w.lease {
+	if strings.HasPrefix(m.Reply, "$JS.ACK.") && termUntil(p.asked.Add(p.w.lease)).left() > 0 {
 		_ = p.w.bus.acknowledge(m.Reply, ackNone) // otherwise the lease gives it back
 	}
 }

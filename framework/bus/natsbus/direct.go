@@ -182,13 +182,13 @@ func (b *Bus) lastBefore(ctx context.Context, jsStream, subject string, seq uint
 	return nil, err
 }
 
-// directBefore is lastBefore as the replica that answers sees it. As long as ctx allows it asks again when none does.
+// directBefore is lastBefore as the replica that answers sees it. It asks again when none does.
 func (b *Bus) directBefore(ctx context.Context, jsStream, subject string, seq uint64) (*stored, error) {
 	if seq <= 1 {
 		return nil, nil
 	}
 	request := `{"multi_last":["` + subject + `"],"batch":1,"up_to_seq":` + strconv.FormatUint(seq-1, 10) + `}`
-	for attempt := 0; ; attempt++ {
+	for t := b.tries(); ; {
 		var m *stored
 		answer, err := b.req.do(ctx, &nats.Msg{
 			Subject: b.apiPrefix + "DIRECT.GET." + jsStream, Data: []byte(request),
@@ -199,8 +199,8 @@ func (b *Bus) directBefore(ctx context.Context, jsStream, subject string, seq ui
 		if !errors.Is(err, bus.ErrUnknown) {
 			return m, err
 		}
-		if wait := b.pause(ctx, attempt); wait != nil {
-			return nil, fmt.Errorf("%w: %w", wait, err)
+		if end := t.again(ctx, err); end != nil {
+			return nil, end
 		}
 	}
 }

@@ -163,6 +163,9 @@ func (c *claim) Next(ctx context.Context) (*bus.Letter, error) {
 		return nil, fmt.Errorf("next letter: %w", err)
 	}
 
+	ctx, stop := c.during(ctx)
+	defer stop()
+
 	l, err := c.inner.Next(ctx, c.passes())
 	if err != nil {
 		return nil, c.outcome("next letter", err)
@@ -191,7 +194,18 @@ func (c *claim) Done(ctx context.Context, l *bus.Letter) error {
 		return fmt.Errorf("letter done: %w", err)
 	}
 
+	ctx, stop := c.during(ctx)
+	defer stop()
+
 	return c.outcome("letter done", c.inner.Done(ctx, l))
+}
+
+// during returns a context that also ends with the claim: what its holder insists on is of no use after that.
+func (c *claim) during(ctx context.Context) (context.Context, func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	detach := context.AfterFunc(c.ctx, cancel)
+
+	return ctx, func() { detach(); cancel() }
 }
 
 // Release implements [bus.Claim]. The register stays scheduled: the server holds the delivery back for the delay.

@@ -9,6 +9,10 @@ import (
 //
 // All methods of all parts may be called concurrently. Opening a bus fails when the broker can't be reached: nothing
 // ever falls back to another bus.
+//
+// A call that has one outcome tries again while the broker can't be reached or has no leader, as long as its context
+// allows and the bus is open, but for no longer than [Insist]: then it fails with [ErrUnknown]. So a context that never
+// ends keeps nobody for ever. Calls that go on until they are ended, such as Work and Watch, outlast every outage.
 type Bus interface { //nolint:interfacebloat // it is the sum of small ones
 	Log
 	Mailbox
@@ -25,6 +29,9 @@ type Bus interface { //nolint:interfacebloat // it is the sum of small ones
 	// later ones fail with [ErrClosed].
 	Close(ctx context.Context) error
 }
+
+// Insist is for how long a call tries again at most.
+const Insist = 30 * time.Second
 
 // Ender is a [Bus] that can end for good without having been closed, such as one whose broker revoked its access. A
 // process has nothing left to do then and ends with the reason.

@@ -66,8 +66,11 @@ type Log interface {
 	Last(ctx context.Context, id StreamID) (*Entry, error)
 
 	// Read yields entries in log order, ending with last, which came from Last, Append or Follow. It begins at or
-	// before the first entry that a reader standing at from has not seen; entries before that may be yielded and the
-	// reader skips them. It ends early with an error.
+	// before the first entry that a reader standing at from has not seen, or with the oldest one that is there; entries
+	// before that may be yielded and the reader skips them. What has expired or was deleted is left out, at the beginning
+	// or in between: the reader sees the gap by itself, and what is there behind one is yielded all the same. It ends
+	// early with an error, which wraps [ErrNotFound] only when last itself is gone; a bus may also yield last from memory
+	// then, but nothing of another life of the log.
 	Read(ctx context.Context, last *Entry, from Cursor) iter.Seq2[*Entry, error]
 
 	// Follow calls deliver for entries that are stored from now on, until stop is called. Delivery is at most once and

@@ -36,7 +36,8 @@ type WorkConfig struct {
 // order they were posted, to one worker at a time, at least once. Mailboxes of different sessions are independent.
 type Mailbox interface {
 	// Post puts a letter into its mailbox. It returns after the bus stored the letter in its durability class and made
-	// sure that a worker will see it. Repeating a post after an error is harmless.
+	// sure that a worker will see it, or after [Insist] at most with [ErrUnknown]. Repeating a post after an error is
+	// harmless.
 	Post(ctx context.Context, l *Letter) error
 
 	// Work takes mailboxes of a component that hold letters and calls serve for each in a goroutine of its own. When

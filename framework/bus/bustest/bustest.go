@@ -45,6 +45,9 @@ type Harness struct {
 	Cut func(t testing.TB, b bus.Bus)
 	// Fill makes the broker refuse to store more until free is called. nil leaves out the cases that need it.
 	Fill func(t testing.TB) (free func())
+	// Aging connects a process to a broker of its own whose logs keep an entry for age, as exactly as the broker does.
+	// nil leaves out the cases that need it.
+	Aging func(t testing.TB, age time.Duration) bus.Bus
 	// Restart kills the broker's process, calls meanwhile, and starts it again on the same address and data; it returns
 	// when the broker can be used. nil leaves out the cases that need it.
 	Restart func(t testing.TB, meanwhile func())
@@ -93,7 +96,7 @@ func cases() []promise {
 	var all []promise
 
 	for _, some := range [][]promise{
-		infoCases(), connectionCases(), logCases(), frameCases(), fenceCases(), followCases(), signalCases(), readCases(),
+		infoCases(), connectionCases(), logCases(), frameCases(), fenceCases(), followCases(), signalCases(), readCases(), agingCases(),
 		outcomeCases(), mailboxCases(), claimCases(), adoptCases(), backlogCases(), stressCases(), kvCases(), watchCases(),
 		deadCases(),
 		rpcCases(), rpcEndCases(), limitCases(), fullCases(), restartCases(), hostileCases(), closeCases(),

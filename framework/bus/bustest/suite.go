@@ -166,8 +166,11 @@ func skipTo[T any](t *testing.T, from <-chan T, wanted func(T) bool) {
 const retryPause = 2 * time.Millisecond
 
 // pause waits before a repetition, and reports whether ctx goes on.
-func pause(ctx context.Context) bool {
-	timer := time.NewTimer(retryPause)
+func pause(ctx context.Context) bool { return pauseFor(ctx, retryPause) }
+
+// pauseFor waits, and reports whether ctx goes on.
+func pauseFor(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
 	defer timer.Stop()
 
 	select {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 
@@ -27,6 +28,7 @@ func TestBus(t *testing.T) {
 
 				b.(*membus.Bus).Lapse()
 			},
+			Aging: func(_ testing.TB, age time.Duration) bus.Bus { return membus.New(membus.Config{MaxAge: age}) },
 			Fill: func(t testing.TB) func() {
 				t.Helper()
 

@@ -59,7 +59,7 @@ func (b *Bus) account(ctx context.Context) (*jetstream.AccountInfo, error) {
 		if err == nil || !transient(err) || b.refused.Load() != nil {
 			return account, err
 		}
-		if wait := backoff(ctx, attempt); wait != nil {
+		if wait := b.pause(ctx, attempt); wait != nil {
 			return nil, fmt.Errorf("%w: %w", wait, err)
 		}
 	}

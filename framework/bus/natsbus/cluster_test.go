@@ -102,7 +102,7 @@ func watchMoves(t *testing.T, c *embedded.Cluster) {
 		if err == nil || errors.Is(err, bus.ErrConflict) { // an earlier try was stored
 			break
 		}
-		if wait := backoff(t.Context(), attempt); wait != nil || !errors.Is(err, bus.ErrUnknown) {
+		if wait := (&Bus{}).pause(t.Context(), attempt); wait != nil || !errors.Is(err, bus.ErrUnknown) {
 			t.Fatal(err)
 		}
 	}
@@ -145,7 +145,7 @@ func store(ctx context.Context, t *testing.T, b *Bus, f *bus.Frame, after *bus.E
 		case !errors.Is(err, bus.ErrUnknown) && !errors.Is(err, bus.ErrBusy):
 			t.Fatal(err)
 		}
-		if err := backoff(ctx, attempt); err != nil {
+		if err := (&Bus{}).pause(ctx, attempt); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -63,8 +63,8 @@ type Config struct {
 	// Synced declares that the servers run with sync_interval: always, which a client can't see; it decides which
 	// durability class the bus reports. Defaults to false.
 	Synced bool
-	// MaxAge is how long frames are kept. It must outlive the longest stream that is still open: a stream whose first
-	// frames have expired can't be read from its beginning. Defaults to what is there, or [DefaultMaxAge].
+	// MaxAge is how long frames are kept. It must outlive the longest stream that is still open: of a stream
+	// whose first frames have expired only the rest can be read. Defaults to what is there, or [DefaultMaxAge].
 	MaxAge time.Duration
 	// MaxBytes bounds the frames of each shard. A full shard refuses appends with [bus.ErrFull] until older frames
 	// have expired: it never drops what someone may still be reading. Defaults to what is there, or to the limits of

@@ -1,9 +1,11 @@
 package natsbus
 
 import (
+	"crypto/rand"
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -48,6 +50,11 @@ func harness(url string) bustest.Harness {
 
 			return must(Open(t.Context(), Config{URL: url, AppendTimeout: 2 * time.Second}))(t)
 		},
+		Aging: func(t testing.TB, age time.Duration) bus.Bus {
+			t.Helper()
+
+			return aging(t, url, age)
+		},
 		Cut: func(t testing.TB, b bus.Bus) {
 			t.Helper()
 			if nb, ok := b.(*Bus); ok {
@@ -57,6 +64,21 @@ func harness(url string) bustest.Harness {
 			}
 		},
 	}
+}
+
+// aging opens a bus of an application of its own whose frames are kept for age, which may be shorter than a
+// configuration allows.
+func aging(t testing.TB, url string, age time.Duration) *Bus {
+	t.Helper()
+
+	b := must(Open(t.Context(), Config{
+		URL: url, App: "aging-" + strings.ToLower(rand.Text()[:12]), Shards: 1, AppendTimeout: 2 * time.Second,
+	}))(t)
+	c := b.logConfig(0, 1)
+	c.MaxAge, c.Duplicates = age, min(age, duplicates)
+	must(b.js.UpdateStream(t.Context(), c))(t)
+
+	return b
 }
 
 // fillStore fills a server's store with something else up to its limit, and returns what removes that.

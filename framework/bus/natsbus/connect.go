@@ -13,7 +13,7 @@ import (
 )
 
 // How a connection is watched and restored. The defaults of the client notice a hung server after minutes, give up
-// after two, and send late what was meant to be fenced.
+// after two, and send late what was meant to be fenced. What is written has a bound of its own, [writeStall].
 const (
 	pingInterval    = 5 * time.Second
 	pingsMissed     = 2
@@ -66,9 +66,12 @@ func (b *Bus) options(ctx context.Context) ([]nats.Option, error) {
 		return nil, err
 	}
 
+	timeout := b.serverTimeout(ctx)
+
 	return append(append([]nats.Option{b.contextOverrides()}, auth...),
 		nats.Name(b.cfg.Name),
-		nats.Timeout(b.serverTimeout(ctx)),
+		nats.Timeout(timeout),
+		boundWrites(timeout),
 		nats.MaxReconnects(-1),
 		nats.ReconnectWait(reconnectWait),
 		nats.ReconnectJitter(reconnectJitter, reconnectJitter),

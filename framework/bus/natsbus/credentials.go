@@ -16,7 +16,7 @@ func (b *Bus) authOptions() ([]nats.Option, error) {
 	c := b.cfg
 	var opts []nats.Option
 	if c.InProcess != nil {
-		opts = append(opts, nats.InProcessServer(c.InProcess))
+		opts = append(opts, nats.InProcessServer(stallServer{c.InProcess}))
 	}
 	if c.User != "" || c.Token != "" || c.Creds != "" || c.NKey != "" {
 		opts = append(opts, onlyOurCredentials)

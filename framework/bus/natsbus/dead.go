@@ -29,8 +29,8 @@ type deadJSON struct {
 }
 
 // Bury keeps a dead letter; see [bus.DeadLetters]. Each letter has a subject of its own, and what is published there
-// must be the first: so it is kept once, whoever repeats it. It tries again until ctx ends or the server refuses for
-// good.
+// must be the first: so it is kept once, whoever repeats it. It tries again unless the server refuses for good; see
+// [bus.Bus].
 func (b *Bus) Bury(ctx context.Context, d *bus.DeadLetter) error {
 	subject, err := b.ns.Dead(d.Component, d.Session, d.ID)
 	if err != nil {
@@ -52,18 +52,16 @@ func (b *Bus) Bury(ctx context.Context, d *bus.DeadLetter) error {
 
 func (b *Bus) bury(ctx context.Context, m *nats.Msg) error {
 	expectLast(m, 0)
-	for attempt := 0; ; attempt++ {
+	for t := b.tries(); ; {
 		_, err := b.publish(ctx, m)
 		switch {
 		case errors.Is(err, bus.ErrConflict):
 			return nil // it is there
 		case !errors.Is(err, bus.ErrBusy) && !errors.Is(err, bus.ErrUnknown):
 			return err
-		case b.isClosing():
-			return b.closedError()
 		}
-		if wait := backoff(ctx, attempt); wait != nil {
-			return fmt.Errorf("%w: %w", wait, err)
+		if end := t.again(ctx, err); end != nil {
+			return end
 		}
 	}
 }

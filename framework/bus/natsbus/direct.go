@@ -9,28 +9,46 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/woodwork-go/woodwork/framework/bus"
+	"github.com/woodwork-go/woodwork/framework/bus/internal/wire"
 )
 
 const (
 	headerSequence = "Nats-Sequence"
+	headerSubject  = "Nats-Subject"
 	statusNotFound = "404"
 )
 
 // errGone: an entry that was stored once is no longer there.
 var errGone = fmt.Errorf("the entry has expired or was deleted: %w", bus.ErrNotFound)
 
-// fetch reads frames of a stream by their sequences, all at once, from whichever replica answers. What a replica
-// doesn't have, or doesn't answer, the leader is asked for. An entry that is gone is nil.
-func (b *Bus) fetch(ctx context.Context, id bus.StreamID, seqs []uint64) ([]*bus.Entry, error) {
+// logSource is a stream's log as a [linkReader] reads it.
+type logSource struct {
+	bus      *Bus
+	id       bus.StreamID
+	jsStream string
+	subject  string
+}
+
+func (b *Bus) logSource(id bus.StreamID) (*logSource, error) {
+	subject, err := b.ns.Log(id.Session, id.Stream)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", bus.ErrInvalid, err)
+	}
+
+	return &logSource{bus: b, id: id, jsStream: b.logNames[b.ns.Shard(id.Session)], subject: subject}, nil
+}
+
+// fetch reads frames by their sequences, all at once, from whichever replica answers. What a replica doesn't have, or
+// doesn't answer, the leader is asked for. An entry that is gone is nil, also where something else is in its place.
+func (l *logSource) fetch(ctx context.Context, seqs []uint64) ([]*bus.Entry, error) {
+	b := l.bus
 	if err := b.take(ctx, b.fetches); err != nil {
 		return nil, err
 	}
 	defer func() { <-b.fetches }()
-	jsStream := b.logNames[b.ns.Shard(id.Session)]
-	subject := b.apiPrefix + "DIRECT.GET." + jsStream
 	calls := make([]*call, len(seqs))
 	for i, seq := range seqs {
-		c, err := b.req.start(&nats.Msg{Subject: subject, Data: seqRequest(seq)}, apiTimeout)
+		c, err := b.req.start(&nats.Msg{Subject: b.apiPrefix + "DIRECT.GET." + l.jsStream, Data: seqRequest(seq)}, apiTimeout)
 		if err != nil && !errors.Is(err, bus.ErrUnknown) {
 			b.abandon(calls[:i])
 
@@ -38,18 +56,20 @@ func (b *Bus) fetch(ctx context.Context, id bus.StreamID, seqs []uint64) ([]*bus
 		}
 		calls[i] = c
 	}
-	entries := make([]*bus.Entry, len(seqs))
+	entries, missing := make([]*bus.Entry, len(seqs)), make([]int, 0, len(seqs))
 	for i, seq := range seqs {
-		e, err := b.fetched(ctx, id, jsStream, seq, calls[i])
+		e, known, err := l.fetched(ctx, seq, calls[i])
 		if err != nil {
 			b.abandon(calls[i+1:])
 
 			return nil, err
 		}
-		entries[i] = e
+		if entries[i] = e; !known {
+			missing = append(missing, i)
+		}
 	}
 
-	return entries, nil
+	return entries, l.fetchLeader(ctx, seqs, entries, missing)
 }
 
 func (b *Bus) abandon(calls []*call) {
@@ -60,43 +80,127 @@ func (b *Bus) abandon(calls []*call) {
 	}
 }
 
-// fetched waits for a direct get, or asks the leader where that gave nothing. c is nil when it could not be sent.
-func (b *Bus) fetched(ctx context.Context, id bus.StreamID, jsStream string, seq uint64, c *call) (*bus.Entry, error) {
-	if c != nil {
-		answer, err := b.req.wait(ctx, c)
-		if err == nil && value(answer.Header, headerStatus) == "" {
-			return b.decode(id, seq, answer.Header, answer.Data)
-		}
-		if err != nil && !errors.Is(err, bus.ErrUnknown) {
-			return nil, err
-		}
+// fetched waits for a direct get, and reports whether that says what is there. c is nil when it could not be sent.
+func (l *logSource) fetched(ctx context.Context, seq uint64, c *call) (e *bus.Entry, known bool, err error) {
+	if c == nil {
+		return nil, false, nil
 	}
-	m, err := b.msgAt(ctx, jsStream, seq)
-	if err != nil || m == nil {
-		return nil, err
+	answer, err := l.bus.req.wait(ctx, c)
+	if err != nil && !errors.Is(err, bus.ErrUnknown) {
+		return nil, false, err
 	}
+	if err != nil || value(answer.Header, headerStatus) != "" {
+		return nil, false, nil
+	}
+	if lastValue(answer.Header, headerSubject) != l.subject {
+		return nil, true, nil
+	}
+	e, err = l.decode(seq, answer.Header, answer.Data)
 
-	return b.decode(id, m.Seq, m.Header, m.Data)
+	return e, true, err
 }
 
-// lastBefore returns the last entry of a subject below a sequence, or nil. Any replica may answer.
+// fetchLeader asks the leader for the missing ones: for the first of the log from each on, which tells of all that are
+// gone in a row at once.
+func (l *logSource) fetchLeader(ctx context.Context, seqs []uint64, entries []*bus.Entry, missing []int) error {
+	at := uint64(0) // the leader has nothing of the log between the one before and this one
+	for _, i := range missing {
+		if seqs[i] < at {
+			continue
+		}
+		m, err := l.bus.nextMsg(ctx, l.jsStream, l.subject, seqs[i])
+		if err != nil || m == nil {
+			return err
+		}
+		if at = m.Seq; at == seqs[i] {
+			if entries[i], err = l.decode(m.Seq, m.Header, m.Data); err != nil {
+				return err
+			}
+		}
+	}
+
+	return nil
+}
+
+// next returns the first frame at or after a sequence as the leader sees it, or nil.
+func (l *logSource) next(ctx context.Context, from uint64) (*bus.Entry, error) {
+	for {
+		m, err := l.bus.nextMsg(ctx, l.jsStream, l.subject, from)
+		if err != nil || m == nil {
+			return nil, err
+		}
+		if e, err := l.decode(m.Seq, m.Header, m.Data); e != nil || err != nil {
+			return e, err
+		}
+		from = m.Seq + 1
+	}
+}
+
+// before returns the last frame below a sequence, or nil.
+func (l *logSource) before(ctx context.Context, seq uint64) (*bus.Entry, error) {
+	for {
+		m, err := l.bus.lastBefore(ctx, l.jsStream, l.subject, seq)
+		if err != nil || m == nil {
+			return nil, err
+		}
+		if e, err := l.decode(m.Seq, m.Header, m.Data); e != nil || err != nil {
+			return e, err
+		}
+		seq = m.Seq
+	}
+}
+
+// decode returns nil for what isn't ours.
+func (l *logSource) decode(seq uint64, h nats.Header, body []byte) (*bus.Entry, error) {
+	e, err := l.bus.decode(l.id, seq, h, body)
+	if errors.Is(err, wire.ErrForeign) {
+		return nil, nil
+	}
+
+	return e, err
+}
+
+// lastBefore returns the last entry of a subject below a sequence, or nil. Any replica answers; the leader says whether
+// that one lags behind.
 func (b *Bus) lastBefore(ctx context.Context, jsStream, subject string, seq uint64) (*stored, error) {
+	m, err := b.directBefore(ctx, jsStream, subject, seq)
+	for err == nil {
+		from := uint64(1)
+		if m != nil {
+			from = m.Seq + 1
+		}
+		var behind *stored
+		if behind, err = b.nextMsg(ctx, jsStream, subject, from); err != nil {
+			break
+		}
+		if behind == nil || behind.Seq >= seq {
+			return m, nil
+		}
+		m = behind
+	}
+
+	return nil, err
+}
+
+// directBefore is lastBefore as the replica that answers sees it. It asks again when none does.
+func (b *Bus) directBefore(ctx context.Context, jsStream, subject string, seq uint64) (*stored, error) {
 	if seq <= 1 {
 		return nil, nil
 	}
 	request := `{"multi_last":["` + subject + `"],"batch":1,"up_to_seq":` + strconv.FormatUint(seq-1, 10) + `}`
-	for attempt := 0; ; attempt++ {
+	for t := b.tries(); ; {
+		var m *stored
 		answer, err := b.req.do(ctx, &nats.Msg{
 			Subject: b.apiPrefix + "DIRECT.GET." + jsStream, Data: []byte(request),
 		}, apiTimeout)
 		if err == nil {
-			return directMsg(answer)
+			m, err = directMsg(answer)
 		}
 		if !errors.Is(err, bus.ErrUnknown) {
-			return nil, err
+			return m, err
 		}
-		if wait := backoff(ctx, attempt); wait != nil {
-			return nil, fmt.Errorf("%w: %w", wait, err)
+		if end := t.again(ctx, err); end != nil {
+			return nil, end
 		}
 	}
 }

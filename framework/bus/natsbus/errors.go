@@ -110,9 +110,32 @@ const (
 	backoffMax  = 250 * time.Millisecond
 )
 
-// backoff waits before try attempt+1: 2 to 10 ms with jitter, doubling with each attempt from the fourth. It returns
-// the context's error when that ends first.
-func backoff(ctx context.Context, attempt int) error {
+// tries counts those of a call that is repeated.
+type tries struct {
+	bus   *Bus
+	n     int
+	since time.Time
+}
+
+func (b *Bus) tries() tries { return tries{bus: b, since: time.Now()} }
+
+// again waits before the next try of a call that failed with err. It returns what ends the call: err after the time for
+// which the bus insists, or the end of ctx or of the bus.
+func (t *tries) again(ctx context.Context, err error) error {
+	if time.Since(t.since) > t.bus.insist {
+		return fmt.Errorf("gave up after %d tries: %w", t.n+1, err)
+	}
+	if end := t.bus.pause(ctx, t.n); end != nil {
+		return fmt.Errorf("%w: %w", end, err)
+	}
+	t.n++
+
+	return nil
+}
+
+// pause waits before try attempt+1: 2 to 10 ms with jitter, doubling with each attempt from the fourth. It returns the
+// context's error when that ends first, and the bus's when that is closed: a context that never ends keeps nobody then.
+func (b *Bus) pause(ctx context.Context, attempt int) error {
 	wait := backoffMin + rand.N(backoffSpan)
 	if attempt > 3 {
 		wait = min(wait<<min(attempt-3, 10), backoffMax)
@@ -124,5 +147,7 @@ func backoff(ctx context.Context, attempt int) error {
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
+	case <-b.closing:
+		return b.closedError()
 	}
 }

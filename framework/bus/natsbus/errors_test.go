@@ -242,11 +242,11 @@ func TestBackoff(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
 	begun := time.Now()
-	if err := backoff(ctx, 0); err != nil || time.Since(begun) < backoffMin {
+	if err := (&Bus{}).pause(ctx, 0); err != nil || time.Since(begun) < backoffMin {
 		t.Errorf("back-off: %v after %v", err, time.Since(begun))
 	}
 	cancel()
-	if err := backoff(ctx, 100); !errors.Is(err, context.Canceled) {
+	if err := (&Bus{}).pause(ctx, 100); !errors.Is(err, context.Canceled) {
 		t.Errorf("back-off of an ended context: %v", err)
 	}
 }

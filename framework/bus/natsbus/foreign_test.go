@@ -104,30 +104,52 @@ func TestCorruptAndNewerEntries(t *testing.T) {
 	}
 }
 
-// TestExpiredEntries deletes the beginning of a log, as its age does.
+// TestExpiredEntries deletes the beginning of a log, as its age does, and some in between.
 func TestExpiredEntries(t *testing.T) {
 	t.Parallel()
 	b := single(t)
 	id := testID(1)
-	last := fill(t, b, id, 50)
-	jsStream := b.ns.LogStream(b.ns.Shard(id.Session))
-	for e, err := range b.Read(t.Context(), last, bus.Cursor{}) {
-		if err != nil || e.First >= 20 {
-			break
+	var last *bus.Entry
+	places := make([]uint64, 50)
+	for i := range places {
+		last = must(b.Append(t.Context(), frame(id, i, "x"), last))(t)
+		places[i] = last.Position.Minor
+		fill(t, b, testID(100+i), 1) // no entry follows the one before in the JetStream stream
+		if i == 25 {
+			inject(t, b, id, &nats.Msg{Data: []byte("hello")})
+			last = must(b.Last(t.Context(), id))(t)
 		}
-		if err := b.deleteMsg(t.Context(), jsStream, e.Position.Minor); err != nil {
+	}
+	remove := func(i int) {
+		t.Helper()
+		if err := b.deleteMsg(t.Context(), b.ns.LogStream(b.ns.Shard(id.Session)), places[i]); err != nil {
 			t.Fatal(err)
 		}
-		if err := b.deleteMsg(t.Context(), jsStream, e.Position.Minor); err != nil {
-			t.Fatalf("delete what is gone: %v", err)
+	}
+	gone := []int{30, 31, 32, 40}
+	for i := range 20 {
+		gone = append(gone, i)
+	}
+	for _, i := range gone {
+		remove(i)
+		remove(i) // what is gone is no error
+	}
+	for _, from := range []bus.Cursor{{}, {Attempt: 1}, {Attempt: 1, Index: 10}, {Attempt: 1, Index: 31}, {Attempt: 1, Index: 45}} {
+		seen := read(t, b, last, from)
+		for i := range 50 {
+			there := !slices.Contains(gone, i)
+			if got := slices.Contains(seen, i); got && !there || !got && there && uint64(i) >= from.Index {
+				t.Errorf("read from %v: %v, entry %d is there: %v", from, seen, i, there)
+			}
+		}
+		if !slices.IsSorted(seen) {
+			t.Errorf("read from %v: %v", from, seen)
 		}
 	}
+	remove(49)
 	for _, err := range b.Read(t.Context(), last, bus.Cursor{}) {
-		if !errors.Is(err, bus.ErrNotFound) {
-			t.Errorf("read of an expired beginning: %v, want %v", err, bus.ErrNotFound)
+		if err == nil || !errors.Is(err, bus.ErrNotFound) {
+			t.Errorf("read up to what is gone: %v, want %v", err, bus.ErrNotFound)
 		}
-	}
-	if seen := read(t, b, last, bus.Cursor{Attempt: 1, Index: 20}); len(seen) != 30 {
-		t.Errorf("read of what is left: %v", seen)
 	}
 }

@@ -100,20 +100,20 @@ type answer struct {
 
 func (a *answer) common() *answer { return a }
 
-// api asks the JetStream API and decodes the answer, in which got has an [answer] embedded. As long as ctx allows it asks
-// again when there is no leader, no answer or no connection.
+// api asks the JetStream API and decodes the answer, in which got has an [answer] embedded. It asks again when there
+// is no leader, no answer or no connection; see [bus.Bus].
 func (b *Bus) api(ctx context.Context, what string, request []byte, got interface{ common() *answer }) error {
 	if err := b.take(ctx, b.apiSlots); err != nil {
 		return err
 	}
 	defer func() { <-b.apiSlots }()
-	for attempt := 0; ; attempt++ {
+	for t := b.tries(); ; {
 		err := b.apiOnce(ctx, what, request, got)
 		if err == nil || !errors.Is(err, bus.ErrUnknown) {
 			return err
 		}
-		if wait := backoff(ctx, attempt); wait != nil {
-			return fmt.Errorf("%w: %w", wait, err)
+		if end := t.again(ctx, err); end != nil {
+			return end
 		}
 	}
 }

@@ -157,13 +157,13 @@ func (b *Bus) update(ctx context.Context, at kvPlace, m *nats.Msg, revision uint
 
 // publishKV publishes m, again for as long as another write to its key is being decided.
 func (b *Bus) publishKV(ctx context.Context, m *nats.Msg) (uint64, error) {
-	for attempt := 0; ; attempt++ {
+	for t := b.tries(); ; {
 		seq, err := b.publish(ctx, m)
 		if !errors.Is(err, bus.ErrBusy) {
 			return seq, err
 		}
-		if wait := backoff(ctx, attempt); wait != nil {
-			return 0, fmt.Errorf("%w: %w", wait, err)
+		if end := t.again(ctx, err); end != nil {
+			return 0, end
 		}
 	}
 }

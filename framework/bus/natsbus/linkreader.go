@@ -1,6 +1,7 @@
 package natsbus
 
 import (
+	"context"
 	"fmt"
 	"slices"
 
@@ -16,14 +17,28 @@ const (
 	locateFirst = 4
 )
 
-// linkReader walks over links from a log's last frame back to where a reader stands, and then forward in order.
-type linkReader struct {
-	from  bus.Cursor
-	fetch func(seqs []uint64) ([]*bus.Entry, error) // a nil entry is gone
+// linkSource is the log that a [linkReader] reads. Its entries may go at any moment; what is gone doesn't come back.
+type linkSource interface {
+	// fetch returns the entries at some sequences, which ascend; nil for one that is gone.
+	fetch(ctx context.Context, seqs []uint64) ([]*bus.Entry, error)
+	// next returns the first entry of the log at or after a sequence, or nil.
+	next(ctx context.Context, from uint64) (*bus.Entry, error)
+	// before returns the last entry of the log below a sequence, or nil.
+	before(ctx context.Context, seq uint64) (*bus.Entry, error)
+}
 
-	begin   uint64  // number of the next frame to yield
+// linkReader walks over links from a log's last frame back to where a reader stands, and then forward in order. Where a
+// frame is gone, and with it the links that only it has, the log is asked what there is instead.
+type linkReader struct {
+	log  linkSource
+	from bus.Cursor
+	last point
+
+	begin   uint64  // number of the next frame to yield, as far as known
+	behind  uint64  // sequence up to which nothing more is to be yielded
 	points  []point // known frames from begin on, ascending; the last one is fetched
 	largest int     // largest body seen
+	sure    bool    // the last frame was there when the first one was found to be gone
 }
 
 // point is a frame whose sequence is known.
@@ -31,69 +46,111 @@ type point struct {
 	number uint64
 	seq    uint64
 	entry  *bus.Entry // nil until it is fetched
+	gone   bool
+}
+
+// pointOf returns the point of an entry.
+func pointOf(e *bus.Entry) (point, error) {
+	number, err := linkNumber(e.Links)
+
+	return point{number: number, seq: e.Position.Minor, entry: e}, err
 }
 
 // newLinkReader returns a reader that knows where to begin.
-func newLinkReader(
-	last *bus.Entry, from bus.Cursor, fetch func([]uint64) ([]*bus.Entry, error),
-) (*linkReader, error) {
-	number, err := linkNumber(last.Links)
+func newLinkReader(ctx context.Context, last *bus.Entry, from bus.Cursor, log linkSource) (*linkReader, error) {
+	end, err := pointOf(last)
 	if err != nil {
 		return nil, err
 	}
-	r := &linkReader{
-		from: from, fetch: fetch, points: []point{{number: number, seq: last.Position.Minor, entry: last}},
-	}
-
-	if err := r.locate(); err != nil {
+	r := &linkReader{log: log, from: from, last: end, points: []point{end}}
+	if err := r.locate(ctx); err != nil {
 		return nil, err
 	}
 
 	return r, nil
 }
 
-// locate finds the frame to begin with: the newest that begins before the reader's place, or the first of the log.
-// Whatever is older the reader has seen.
-func (r *linkReader) locate() error {
+// locate finds the frame to begin with: the newest that is there and begins before the reader's place, or the oldest that
+// is there. Whatever is older the reader has seen.
+func (r *linkReader) locate(ctx context.Context) error {
 	if r.from == (bus.Cursor{}) {
 		return nil
 	}
 	if first := r.points[0]; r.covers(first.entry) {
-		r.begin = first.number
+		r.beginWith(first)
 
 		return nil
 	}
-	// Frames below low, older included, are known to be seen or gone; the oldest point is known not to be.
+	// Frames below low, older included, are known to be seen; the oldest point is known not to be.
 	var older *point
 	for low := uint64(0); r.points[0].number > low; {
 		known, err := expand(r.points[0], low)
 		if err != nil {
 			return err
 		}
-		at, err := r.newestSeen(known)
+		at, err := r.newestSeen(ctx, known)
 		if err != nil {
 			return err
 		}
-		if at >= 0 {
-			older = &known[at]
-			low = older.number + 1
-		}
 		r.points = slices.Concat(known[at+1:], r.points)
-	}
+		if at < 0 || known[at].gone && r.points[0].number > known[at].number+1 {
+			continue
+		}
+		found := &known[at]
+		if found.gone { // and with it the links to what lies below
+			if found, err = r.before(ctx, found.seq); err != nil {
+				return err
+			}
+			if found == nil || older != nil && found.seq <= older.seq {
+				break
+			}
+			if found.number < low || found.number >= known[at].number {
+				return fmt.Errorf("entry %d: %w", found.seq, corrupt(headerLinks))
+			}
+		}
+		if !r.covers(found.entry) {
+			r.points = slices.Insert(r.points, 0, *found)
 
-	return r.beginAfter(older)
+			continue
+		}
+		older, low = found, found.number+1
+	}
+	if older != nil {
+		r.points = slices.Insert(r.points, 0, *older)
+	}
+	r.beginWith(r.points[0])
+	r.trim()
+
+	return nil
+}
+
+// beginWith makes a point the first to be yielded.
+func (r *linkReader) beginWith(p point) { r.begin, r.behind = p.number, p.seq-1 }
+
+// before returns the last frame below a sequence, or nil.
+func (r *linkReader) before(ctx context.Context, seq uint64) (*point, error) {
+	if err := r.checkLast(ctx); err != nil {
+		return nil, err
+	}
+	e, err := r.log.before(ctx, seq)
+	if err != nil || e == nil {
+		return nil, err
+	}
+	p, err := pointOf(e)
+
+	return &p, err
 }
 
 // newestSeen returns the index of the newest of the points that begins before the reader's place or is gone, or -1.
-func (r *linkReader) newestSeen(points []point) (int, error) {
+func (r *linkReader) newestSeen(ctx context.Context, points []point) (int, error) {
 	size := locateFirst
 	for end := len(points); end > 0; size *= 2 {
 		start := max(0, end-size)
-		if err := r.load(points[start:end]); err != nil {
+		if err := r.load(ctx, points[start:end]); err != nil {
 			return 0, err
 		}
 		for i := end - 1; i >= start; i-- {
-			if e := points[i].entry; e == nil || r.covers(e) {
+			if points[i].gone || r.covers(points[i].entry) {
 				return i, nil
 			}
 		}
@@ -108,28 +165,6 @@ func (r *linkReader) covers(e *bus.Entry) bool {
 	return bus.Cursor{Attempt: e.Attempt, Index: e.First}.Before(r.from)
 }
 
-// beginAfter begins at older, the frame before the oldest point; nil: there is none.
-func (r *linkReader) beginAfter(older *point) error {
-	defer r.trim()
-	next := r.points[0]
-	if older == nil {
-		return nil
-	}
-	if older.entry != nil {
-		r.begin = older.number
-		r.points = slices.Insert(r.points, 0, *older)
-
-		return nil
-	}
-	// What is gone is not missed by a reader that stands exactly behind it.
-	r.begin = next.number
-	if start := (bus.Cursor{Attempt: next.entry.Attempt, Index: next.entry.First}); start != r.from || next.entry.Offset > 0 {
-		return errGone
-	}
-
-	return nil
-}
-
 // trim forgets entries that were looked at and will be yielded much later.
 func (r *linkReader) trim() {
 	for i := r.window(); i < len(r.points)-1; i++ {
@@ -137,11 +172,11 @@ func (r *linkReader) trim() {
 	}
 }
 
-// next returns the frame at begin.
-func (r *linkReader) next() (*bus.Entry, error) {
+// next returns the frame at begin, or the first that is there behind it.
+func (r *linkReader) next(ctx context.Context) (*bus.Entry, error) {
 	for {
 		if p := r.points[0]; p.number == r.begin && p.entry != nil {
-			r.begin++
+			r.begin, r.behind = p.number+1, p.seq
 			r.points = r.points[1:]
 
 			return p.entry, nil
@@ -149,13 +184,12 @@ func (r *linkReader) next() (*bus.Entry, error) {
 		if err := r.grow(); err != nil {
 			return nil, err
 		}
-		ahead := r.points[:min(r.window(), len(r.points))]
-		if err := r.load(ahead); err != nil {
+		if err := r.load(ctx, r.points[:min(r.window(), len(r.points))]); err != nil {
 			return nil, err
 		}
-		for i := range ahead {
-			if ahead[i].entry == nil {
-				return nil, fmt.Errorf("entry %d: %w", ahead[i].seq, errGone)
+		if r.points[0].gone {
+			if err := r.bridge(ctx); err != nil {
+				return nil, err
 			}
 		}
 	}
@@ -181,6 +215,74 @@ func (r *linkReader) grow() error {
 	return nil
 }
 
+// bridge goes on where the first point is gone: with the next frame that is there. Where that is not the one behind the
+// gap, frames before the gap are known to nobody but the one that is gone; the last of them links to all.
+//
+// Each gap costs two or three requests, however long it is.
+func (r *linkReader) bridge(ctx context.Context) error {
+	if err := r.checkLast(ctx); err != nil {
+		return err
+	}
+	e, err := r.log.next(ctx, r.behind+1)
+	if err != nil {
+		return err
+	}
+	if e == nil || e.Position.Minor > r.last.seq {
+		return fmt.Errorf("entry %d: %w", r.last.seq, errGone)
+	}
+	for r.points[0].seq < e.Position.Minor {
+		r.points = r.points[1:]
+	}
+	if err := r.insert(0, e); err != nil {
+		return err
+	}
+	r.begin = r.points[0].number
+	if len(r.points) == 1 || !r.points[1].gone || r.points[1].number == r.begin+1 {
+		return nil
+	}
+	e, err = r.log.before(ctx, r.points[1].seq)
+	if err != nil || e == nil || e.Position.Minor <= r.points[0].seq {
+		return err
+	}
+
+	return r.insert(1, e)
+}
+
+// insert makes an entry the point at i, unless it is that already.
+func (r *linkReader) insert(i int, e *bus.Entry) error {
+	p, err := pointOf(e)
+	if err != nil {
+		return err
+	}
+	if next := &r.points[i]; next.seq == p.seq {
+		next.entry, next.gone = e, false
+	} else {
+		r.points = slices.Insert(r.points, i, p)
+	}
+	if r.points[i].number != p.number || p.number < r.begin+uint64(i) ||
+		i+1 < len(r.points) && p.number >= r.points[i+1].number {
+		return fmt.Errorf("entry %d: %w", p.seq, corrupt(headerLinks))
+	}
+
+	return nil
+}
+
+// checkLast fails when the last frame is gone: what is there then may be of another life of the log. It asks once.
+func (r *linkReader) checkLast(ctx context.Context) error {
+	if r.sure {
+		return nil
+	}
+	last := []point{{number: r.last.number, seq: r.last.seq}}
+	if err := r.load(ctx, last); err != nil {
+		return err
+	}
+	if r.sure = !last[0].gone; !r.sure {
+		return fmt.Errorf("entry %d: %w", r.last.seq, errGone)
+	}
+
+	return nil
+}
+
 // expand returns the frames from number low on that a fetched one links to.
 func expand(p point, low uint64) ([]point, error) {
 	links, ok := decodeLinks(p.entry.Links.Text)
@@ -198,32 +300,36 @@ func expand(p point, low uint64) ([]point, error) {
 	return points, nil
 }
 
-// load fetches the points that aren't. One that is gone stays nil.
-func (r *linkReader) load(points []point) error {
+// load fetches the points that aren't. One in whose place another life of the log has something else is gone.
+func (r *linkReader) load(ctx context.Context, points []point) error {
 	seqs := make([]uint64, 0, len(points))
 	for _, p := range points {
-		if p.entry == nil {
+		if p.entry == nil && !p.gone {
 			seqs = append(seqs, p.seq)
 		}
 	}
 	if len(seqs) == 0 {
 		return nil
 	}
-	entries, err := r.fetch(seqs)
+	entries, err := r.log.fetch(ctx, seqs)
 	if err != nil {
 		return err
 	}
 	for i := range points {
 		p := &points[i]
-		if p.entry != nil {
+		if p.entry != nil || p.gone {
 			continue
 		}
 		p.entry, entries = entries[0], entries[1:]
 		if p.entry == nil {
+			p.gone = true
+
 			continue
 		}
 		if n, err := linkNumber(p.entry.Links); err != nil || n != p.number {
-			return fmt.Errorf("entry %d is frame %d of its log, not %d: %w", p.seq, n, p.number, bus.ErrCorrupt)
+			p.entry, p.gone = nil, true
+
+			continue
 		}
 		r.largest = max(r.largest, len(p.entry.Body))
 	}

@@ -1,12 +1,15 @@
 package natsbus
 
 import (
+	"cmp"
+	"context"
 	"errors"
+	"maps"
 	"math/bits"
 	"slices"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
+	gocmp "github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
 	"github.com/woodwork-go/woodwork/framework/bus"
@@ -22,7 +25,7 @@ func TestNextLinks(t *testing.T) {
 			want = append(want, sequenceOf(number))
 		}
 		if !slices.Equal(want, links) {
-			t.Fatalf("links of frame %d:\n%s", f, cmp.Diff(want, links))
+			t.Fatalf("links of frame %d:\n%s", f, gocmp.Diff(want, links))
 		}
 		if got := appendLinked(nil, f); !slices.Equal(got, definedLinks(f)) || len(got) != linkCount(f) {
 			t.Fatalf("frame %d links to %v, want %v; count %d", f, got, definedLinks(f), linkCount(f))
@@ -151,11 +154,12 @@ type linkLog struct {
 	entries []*bus.Entry // by number
 	rounds  int
 	fetched int
-	expired uint64 // frames before this one are gone
+	gone    map[uint64]bool // numbers of frames
+	step    func()          // before each request; nil does nothing
 }
 
 func newLinkLog(n, attemptEvery int) *linkLog {
-	l := &linkLog{}
+	l := &linkLog{gone: map[uint64]bool{}}
 	links, index := firstLinks(), uint64(0)
 	for i := range n {
 		attempt := uint32(1)
@@ -175,20 +179,62 @@ func newLinkLog(n, attemptEvery int) *linkLog {
 	return l
 }
 
-func (l *linkLog) fetch(seqs []uint64) ([]*bus.Entry, error) {
-	l.rounds++
+func (l *linkLog) fetch(_ context.Context, seqs []uint64) ([]*bus.Entry, error) {
 	l.fetched += len(seqs)
+	l.request()
 	got := make([]*bus.Entry, len(seqs))
 	for i, seq := range seqs {
-		at, _ := slices.BinarySearchFunc(l.entries, seq, func(e *bus.Entry, seq uint64) int {
-			return int(e.Position.Minor) - int(seq)
-		})
-		if e := l.entries[at]; numberOf(e) >= l.expired {
-			got[i] = e
+		if at := l.search(seq); !l.gone[uint64(at)] {
+			got[i] = l.entries[at]
 		}
 	}
 
 	return got, nil
+}
+
+func (l *linkLog) next(_ context.Context, from uint64) (*bus.Entry, error) {
+	l.request()
+	for at := l.search(from); at < len(l.entries); at++ {
+		if !l.gone[uint64(at)] {
+			return l.entries[at], nil
+		}
+	}
+
+	return nil, nil
+}
+
+func (l *linkLog) before(_ context.Context, seq uint64) (*bus.Entry, error) {
+	l.request()
+	for at := l.search(seq) - 1; at >= 0; at-- {
+		if !l.gone[uint64(at)] {
+			return l.entries[at], nil
+		}
+	}
+
+	return nil, nil
+}
+
+func (l *linkLog) request() {
+	l.rounds++
+	if l.step != nil {
+		l.step()
+	}
+}
+
+// search returns the number of the first frame at or after a sequence.
+func (l *linkLog) search(seq uint64) int {
+	at, _ := slices.BinarySearchFunc(l.entries, seq, func(e *bus.Entry, seq uint64) int {
+		return cmp.Compare(e.Position.Minor, seq)
+	})
+
+	return at
+}
+
+// drop removes frames as their age does: those below a number.
+func (l *linkLog) drop(below int) {
+	for n := range below {
+		l.gone[uint64(n)] = true
+	}
 }
 
 func numberOf(e *bus.Entry) uint64 {
@@ -222,14 +268,14 @@ func TestLinkReader(t *testing.T) {
 		if rapid.Bool().Draw(t, "from the beginning") {
 			from = bus.Cursor{}
 		}
-		r, err := newLinkReader(l.entries[n-1], from, l.fetch)
+		r, err := newLinkReader(t.Context(), l.entries[n-1], from, l)
 		if err != nil {
 			t.Fatal(err)
 		}
 		want := l.first(from)
 		held := 0
 		for len(r.points) > 0 {
-			e, err := r.next()
+			e, err := r.next(t.Context())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -275,12 +321,12 @@ func TestLinkReaderIsQuick(t *testing.T) {
 		if c.from > 0 {
 			from = bus.Cursor{Attempt: 1, Index: uint64(2 * c.from)}
 		}
-		r, err := newLinkReader(l.entries[c.frames-1], from, l.fetch)
+		r, err := newLinkReader(t.Context(), l.entries[c.frames-1], from, l)
 		if err != nil {
 			t.Fatal(err)
 		}
 		for len(r.points) > 0 {
-			if _, err := r.next(); err != nil {
+			if _, err := r.next(t.Context()); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -291,21 +337,102 @@ func TestLinkReaderIsQuick(t *testing.T) {
 	}
 }
 
-// TestLinkReaderOfExpiredLog reads what is left of a log whose first frames have expired.
-func TestLinkReaderOfExpiredLog(t *testing.T) {
+// TestLinkReaderOfWhatIsLeft reads a log whose head has expired and that has holes, while more of it goes. It must yield all
+// that a reader at the place has not seen and that is there throughout, in order, and nothing that was gone before.
+func TestLinkReaderOfWhatIsLeft(t *testing.T) {
 	t.Parallel()
-	l := newLinkLog(1000, 0)
-	l.expired = 500
-	for from, want := range map[uint64]bool{0: false, 1: false, 999: false, 1000: true, 1001: true, 1500: true, 2000: true} {
-		r, err := newLinkReader(l.entries[999], bus.Cursor{Attempt: min(uint32(from), 1), Index: from}, l.fetch)
-		n := 0
+	rapid.Check(t, func(t *rapid.T) {
+		n := rapid.IntRange(1, 3000).Draw(t, "frames")
+		l := newLinkLog(n, rapid.SampledFrom([]int{0, 7, 100, 1000}).Draw(t, "frames per attempt"))
+		l.drop(rapid.SampledFrom([]int{0, n / 3, n - 1, max(0, n-20)}).Draw(t, "head"))
+		for range rapid.IntRange(0, 20).Draw(t, "holes") {
+			l.hole(t)
+		}
+		before := maps.Clone(l.gone)
+		if rapid.Bool().Draw(t, "more goes") {
+			l.step = func() { l.hole(t) }
+		}
+		from := bus.Cursor{}
+		if rapid.Bool().Draw(t, "from a place") {
+			place := l.entries[rapid.IntRange(0, n-1).Draw(t, "place")]
+			from = bus.Cursor{Attempt: place.Attempt, Index: place.First + rapid.Uint64Range(0, 2).Draw(t, "offset")}
+		}
+		seen := map[uint64]bool{}
+		last := -1
+		r, err := newLinkReader(t.Context(), l.entries[n-1], from, l)
 		for err == nil && len(r.points) > 0 {
-			if _, err = r.next(); err == nil {
-				n++
+			var e *bus.Entry
+			if e, err = r.next(t.Context()); err != nil {
+				break
+			}
+			number := numberOf(e)
+			if int(number) <= last || before[number] {
+				t.Fatalf("read from %v: frame %d after %d, gone %v", from, number, last, before[number])
+			}
+			last, seen[number] = int(number), true
+			if held := heldBy(r); held > 4*readWindow {
+				t.Fatalf("the reader held %d entries", held)
 			}
 		}
-		if (err == nil) != want {
-			t.Errorf("read from chunk %d: %v after %d frames, want success %v", from, err, n, want)
+		if err != nil {
+			t.Fatalf("read from %v: %v", from, err)
+		}
+		for number := l.first(from); number < uint64(n); number++ {
+			if !l.gone[number] && !seen[number] {
+				t.Fatalf("read from %v: frame %d was left out", from, number)
+			}
+		}
+	})
+}
+
+// hole removes a few frames in a row, but never the last one of the log.
+func (l *linkLog) hole(t *rapid.T) {
+	at := rapid.IntRange(0, len(l.entries)-1).Draw(t, "hole")
+	if rapid.Bool().Draw(t, "that many link to") {
+		at -= at % radix
+	}
+	for n := range rapid.SampledFrom([]int{1, 1, 2, 40}).Draw(t, "wide") {
+		if at+n < len(l.entries)-1 {
+			l.gone[uint64(at+n)] = true
+		}
+	}
+}
+
+// TestLinkReaderOfGoneLog fails when the last frame itself is gone, so that another life of the log is not taken for it.
+func TestLinkReaderOfGoneLog(t *testing.T) {
+	t.Parallel()
+	l := newLinkLog(1000, 0)
+	l.drop(1000)
+	for _, from := range []bus.Cursor{{}, {Attempt: 1, Index: 10}, {Attempt: 1, Index: 1990}} {
+		r, err := newLinkReader(t.Context(), l.entries[999], from, l)
+		if err == nil {
+			_, err = r.next(t.Context())
+		}
+		if !errors.Is(err, bus.ErrNotFound) {
+			t.Errorf("read from %v: %v, want %v", from, err, bus.ErrNotFound)
+		}
+	}
+}
+
+// TestLinkReaderOfExpiredLogIsQuick counts the requests of reads of a log that has lost its head, or a frame that thousands
+// are linked by.
+func TestLinkReaderOfExpiredLogIsQuick(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		lose   func(*linkLog)
+		rounds int
+	}{
+		"head": {func(l *linkLog) { l.drop(9000) }, 40},
+		"hub":  {func(l *linkLog) { l.gone[4096] = true }, 200},
+	} {
+		l := newLinkLog(10000, 0)
+		c.lose(l)
+		r, err := newLinkReader(t.Context(), l.entries[9999], bus.Cursor{}, l)
+		for err == nil && len(r.points) > 0 {
+			_, err = r.next(t.Context())
+		}
+		if err != nil || l.rounds > c.rounds {
+			t.Errorf("%s: %d requests, want at most %d: %v", name, l.rounds, c.rounds, err)
 		}
 	}
 }

@@ -11,8 +11,8 @@ import (
 
 var _ bus.Mailbox = (*Bus)(nil)
 
-// Post stores a letter and makes sure that a worker will see it; see [bus.Mailbox]. It tries again until ctx ends or
-// the server refuses for good, each try for at most [Config].AppendTimeout.
+// Post stores a letter and makes sure that a worker will see it; see [bus.Mailbox]. It tries again unless the server
+// refuses for good, each try for at most [Config].AppendTimeout.
 //
 // Tries whose outcome stayed unknown, and posts that are repeated, may store a letter again. A claim that has done
 // one copy drops the others; a copy that another claim meets is handed out as a letter whose turn has ended.
@@ -30,7 +30,15 @@ func (b *Bus) Post(ctx context.Context, l *bus.Letter) error {
 		return fmt.Errorf("post letter %s: body of %d bytes: %w", l.ID, len(l.Body), bus.ErrTooLarge)
 	}
 
-	if err := box.protocol().Post(ctx, l); err != nil {
+	try, cancel := context.WithTimeout(ctx, b.insist)
+	defer cancel()
+
+	err = box.protocol().Post(try, l)
+	if err != nil && try.Err() != nil && ctx.Err() == nil {
+		err = fmt.Errorf("%w: gave up after %v: %w", bus.ErrUnknown, b.insist, err)
+	}
+
+	if err != nil {
 		return fmt.Errorf("post letter %s: %w", l.ID, err)
 	}
 
@@ -84,13 +92,4 @@ func (b *Bus) box(component, session string) (*box, error) {
 }
 
 // protocol is the mailbox's protocol on this server.
-func (x *box) protocol() mailbox.Mailbox { return mailbox.Mailbox{Store: x, Wait: x.wait} }
-
-// wait is the back-off between tries. It also ends when the bus does.
-func (x *box) wait(ctx context.Context, try int) error {
-	if x.bus.isClosing() {
-		return x.bus.closedError()
-	}
-
-	return backoff(ctx, try)
-}
+func (x *box) protocol() mailbox.Mailbox { return mailbox.Mailbox{Store: x, Wait: x.bus.pause} }

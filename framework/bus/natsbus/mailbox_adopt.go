@@ -40,10 +40,10 @@ func (c *claim) Give() (*bus.Ticket, error) {
 	}
 
 	c.released.Store(true)
-	c.w.leases.remove(c)
+	c.letGo()
 
 	return &bus.Ticket{
-		Component: c.box.component, Session: c.box.session, Left: time.Until(*c.until.Load()), Data: data,
+		Component: c.box.component, Session: c.box.session, Left: c.term.Load().left(), Data: data,
 	}, nil
 }
 

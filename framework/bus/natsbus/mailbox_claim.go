@@ -40,8 +40,9 @@ type claim struct {
 	id       uint64         // among the worker's claims
 	inner    *mailbox.Claim // nil before open
 	began    time.Time
-	begun    bool                      // Next was called
-	until    atomic.Pointer[time.Time] // the end of the lease as far as this process knows
+	begun    bool                 // Next was called
+	term     atomic.Pointer[term] // of the lease as far as this process knows
+	timer    *time.Timer          // ends the claim with its lease, whatever who renews it waits for
 	released atomic.Bool
 	ctx      context.Context //nolint:containedctx // serve's context, whose end is the end of the claim
 	lose     context.CancelCauseFunc
@@ -58,9 +59,11 @@ func (w *worker) newClaim(d delivery, asked time.Time) *claim {
 // newClaimUntil is newClaim where the lease is known to last until then.
 func (w *worker) newClaimUntil(d delivery, until time.Time) *claim {
 	c := &claim{delivery: d, w: w, began: time.Now()}
-	c.until.Store(&until)
+	c.term.Store(termUntil(until))
 	c.ctx, c.lose = context.WithCancelCause(w.serveCtx)
 	w.leases.add(c)
+	c.timer = time.AfterFunc(w.lease, c.lapse)
+	c.timer.Reset(c.term.Load().left())
 
 	if until.Sub(c.began) < w.lease-w.lease/(2*renewals) {
 		w.leases.sign(c)
@@ -78,19 +81,27 @@ func (c *claim) open() (bool, error) {
 }
 
 // extend makes the lease longer unless it has passed: what has passed others may have by now.
-func (c *claim) extend(until time.Time) {
+func (c *claim) extend(to *term) {
 	for {
-		have := c.until.Load()
-		if !until.After(*have) || time.Now().After(*have) || c.until.CompareAndSwap(have, &until) {
+		have := c.term.Load()
+		if !to.mono.After(have.mono) || have.left() < 0 || c.term.CompareAndSwap(have, to) {
 			return
 		}
 	}
 }
 
+// lapse ends the claim if its lease was not renewed meanwhile.
+func (c *claim) lapse() {
+	if !c.expired() {
+		c.timer.Reset(max(0, c.term.Load().left()))
+	}
+}
+
 // expired reports whether the lease has passed, which loses the claim.
 func (c *claim) expired() bool {
-	passed := time.Now().After(*c.until.Load())
+	passed := c.term.Load().left() < 0
 	if passed {
+		c.w.leases.remove(c)
 		c.lose(bus.ErrLost)
 	}
 
@@ -99,8 +110,14 @@ func (c *claim) expired() bool {
 
 // end stops renewing the claim.
 func (c *claim) end() {
-	c.w.leases.remove(c)
+	c.letGo()
 	c.lose(context.Canceled)
+}
+
+// letGo leaves the lease to its end.
+func (c *claim) letGo() {
+	c.w.leases.remove(c)
+	c.timer.Stop()
 }
 
 // check returns why the claim can't be used any more, or nil.
@@ -146,6 +163,9 @@ func (c *claim) Next(ctx context.Context) (*bus.Letter, error) {
 		return nil, fmt.Errorf("next letter: %w", err)
 	}
 
+	ctx, stop := c.during(ctx)
+	defer stop()
+
 	l, err := c.inner.Next(ctx, c.passes())
 	if err != nil {
 		return nil, c.outcome("next letter", err)
@@ -174,7 +194,18 @@ func (c *claim) Done(ctx context.Context, l *bus.Letter) error {
 		return fmt.Errorf("letter done: %w", err)
 	}
 
+	ctx, stop := c.during(ctx)
+	defer stop()
+
 	return c.outcome("letter done", c.inner.Done(ctx, l))
+}
+
+// during returns a context that also ends with the claim: what its holder insists on is of no use after that.
+func (c *claim) during(ctx context.Context) (context.Context, func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	detach := context.AfterFunc(c.ctx, cancel)
+
+	return ctx, func() { detach(); cancel() }
 }
 
 // Release implements [bus.Claim]. The register stays scheduled: the server holds the delivery back for the delay.
@@ -193,7 +224,7 @@ func (c *claim) Release(ctx context.Context, delay time.Duration) error {
 	}
 
 	c.released.Store(true)
-	c.w.leases.remove(c) // a renewal would end the delay
+	c.letGo() // a renewal would end the delay
 
 	m := &nats.Msg{Subject: c.ack, Data: []byte(answer)}
 	if _, err := c.w.bus.req.do(ctx, m, c.w.bus.cfg.AppendTimeout); err != nil {

@@ -17,12 +17,27 @@ import (
 // answers that take up to two thirds of it.
 const renewals = 3
 
+// term is the end of a lease by the two clocks of a process. The monotonic one stands still while the machine is suspended,
+// and others have the mailbox when it goes on; the other one may be set. A lease has passed when one of them says so.
+type term struct{ mono, wall time.Time }
+
+// termUntil returns the term that ends at a time that was reckoned from this process's clock.
+func termUntil(until time.Time) *term { return &term{mono: until, wall: until.Round(0)} }
+
+// left returns how much of a lease is left.
+func (t *term) left() time.Duration {
+	now := time.Now()
+
+	return min(t.mono.Sub(now), t.wall.Sub(now.Round(0)))
+}
+
 // leases renews all claims of a worker from one ticker.
 //
 // A lease is longer only once the consumer has answered the renewal, for a delivery may be renewed that another worker
 // has by now: the server tells deliveries of one entry apart in no other way than by their time. So an answer that comes
 // when the lease has passed is worth nothing, and one that comes before proves that nobody else had the entry when the
-// server renewed it. The new lease counts from when the renewal was sent.
+// server renewed it. The new lease counts from when the renewal was sent. Each claim ends by a timer of its own, for who
+// sends renewals may wait: a connection that takes nothing holds up all that is sent.
 type leases struct {
 	bus    *Bus
 	length time.Duration
@@ -89,27 +104,24 @@ func (l *leases) renew(ctx context.Context) {
 // before it could renew what others may have.
 func (l *leases) renewAll() {
 	for _, c := range l.all() {
-		if c.expired() {
-			l.remove(c)
-
-			continue
+		if !c.expired() {
+			l.sign(c)
 		}
-
-		l.sign(c)
 	}
 }
 
-// sign sends a sign of life. One that can't be sent is not answered.
+// sign sends a sign of life. One that can't be sent is not answered. The answer says when it was sent.
 func (l *leases) sign(c *claim) {
-	sent := time.Since(l.began)
-	answer := l.prefix + strconv.FormatUint(c.id, 36) + "-" + strconv.FormatInt(int64(sent), 36)
+	sent := time.Now()
+	answer := l.prefix + strconv.FormatUint(c.id, 36) + "-" + strconv.FormatInt(int64(sent.Sub(l.began)), 36) + "-" +
+		strconv.FormatInt(sent.UnixNano(), 36)
 
 	_ = l.bus.nc.PublishRequest(c.ack, answer, []byte(ackWorking))
 }
 
 // answered extends the lease whose renewal the consumer answered.
 func (l *leases) answered(m *nats.Msg) {
-	id, sent, ok := parseRenewal(strings.TrimPrefix(m.Subject, l.prefix))
+	id, sent, wall, ok := parseRenewal(strings.TrimPrefix(m.Subject, l.prefix))
 	if !ok || value(m.Header, headerStatus) != "" { // a status says that nobody has heard it
 		return
 	}
@@ -119,14 +131,19 @@ func (l *leases) answered(m *nats.Msg) {
 	l.mu.Unlock()
 
 	if c != nil {
-		c.extend(l.began.Add(sent).Add(l.length))
+		c.extend(&term{mono: l.began.Add(sent + l.length), wall: wall.Add(l.length)})
 	}
 }
 
-func parseRenewal(token string) (id uint64, sent time.Duration, ok bool) {
-	left, right, _ := strings.Cut(token, "-")
-	id, idErr := strconv.ParseUint(left, 36, 64)
-	offset, offsetErr := strconv.ParseInt(right, 36, 64)
+func parseRenewal(token string) (id uint64, sent time.Duration, wall time.Time, ok bool) {
+	parts := strings.Split(token, "-")
+	if len(parts) != 3 { //nolint:mnd // as sign writes it
+		return 0, 0, wall, false
+	}
 
-	return id, time.Duration(offset), idErr == nil && offsetErr == nil
+	id, idErr := strconv.ParseUint(parts[0], 36, 64)
+	offset, offsetErr := strconv.ParseInt(parts[1], 36, 64)
+	nanos, nanosErr := strconv.ParseInt(parts[2], 36, 64)
+
+	return id, time.Duration(offset), time.Unix(0, nanos), idErr == nil && offsetErr == nil && nanosErr == nil
 }

@@ -85,7 +85,7 @@ func (w *worker) makeConsumer(ctx context.Context) error {
 			return err
 		}
 
-		if wait := backoff(ctx, attempt); wait != nil {
+		if wait := w.bus.pause(ctx, attempt); wait != nil {
 			return wait
 		}
 	}
@@ -177,7 +177,7 @@ func (p *puller) recover(ctx context.Context, cause error) error {
 		return p.w.bus.closedError()
 	}
 
-	if err := backoff(ctx, 0); err != nil {
+	if err := p.w.bus.pause(ctx, 0); err != nil {
 		return err
 	}
 
@@ -186,7 +186,7 @@ func (p *puller) recover(ctx context.Context, cause error) error {
 
 // restore makes the consumer again where it has vanished. Mailboxes that were scheduled are delivered again.
 func (w *worker) restore(ctx context.Context) error {
-	if err := backoff(ctx, 1); err != nil {
+	if err := w.bus.pause(ctx, 1); err != nil {
 		return err
 	}
 
@@ -229,7 +229,7 @@ func (p *puller) abandon(sub *nats.Subscription) {
 // giveBack ends a delivery that nobody serves, unless the lease may have given it to another worker by now, from whom
 // it would be taken.
 func (p *puller) giveBack(m *nats.Msg) {
-	if strings.HasPrefix(m.Reply, "$JS.ACK.") && time.Since(p.asked) < p.w.lease {
+	if strings.HasPrefix(m.Reply, "$JS.ACK.") && termUntil(p.asked.Add(p.w.lease)).left() > 0 {
 		_ = p.w.bus.acknowledge(m.Reply, ackNone) // otherwise the lease gives it back
 	}
 }

@@ -201,6 +201,10 @@ func (w *worker) handle(m *nats.Msg, asked time.Time, do func(c *claim) error) e
 func (w *worker) begin(c *claim, do func(c *claim) error) error {
 	defer c.end()
 
+	if err := c.check(); err != nil { // it was on its way for longer than its lease
+		return err
+	}
+
 	called, err := c.open()
 	if err != nil {
 		return err

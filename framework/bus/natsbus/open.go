@@ -59,7 +59,8 @@ type Bus struct {
 	fetches  chan struct{}
 	refused  atomic.Pointer[error] // last permission violation
 	counts   wire.Counters
-	hidden   sync.Once // the log says that tools don't see this instance
+	hidden   sync.Once     // the log says that tools don't see this instance
+	insist   time.Duration // [bus.Insist]
 
 	closeOnce sync.Once
 	closing   chan struct{} // closed when Close begins
@@ -80,7 +81,7 @@ func Open(ctx context.Context, cfg Config) (*Bus, error) {
 	cfg = cfg.withDefaults()
 	b := &Bus{
 		cfg: cfg, log: cfg.Logger, apiSlots: make(chan struct{}, apiInFlight), fetches: make(chan struct{}, fetchesInFlight),
-		closing: make(chan struct{}), done: make(chan struct{}),
+		closing: make(chan struct{}), done: make(chan struct{}), insist: bus.Insist,
 	}
 	if err := b.open(ctx); err != nil {
 		close(b.closing)

@@ -130,7 +130,7 @@ func (b *Bus) ensure(ctx context.Context, want jetstream.StreamConfig) (jetstrea
 		if err == nil || !awaited && !transient(err) || b.refused.Load() != nil {
 			return have, err
 		}
-		if wait := backoff(ctx, attempt); wait != nil {
+		if wait := b.pause(ctx, attempt); wait != nil {
 			return have, fmt.Errorf("%w: %w", wait, err)
 		}
 	}

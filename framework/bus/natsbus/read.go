@@ -9,8 +9,8 @@ import (
 )
 
 // Read yields the frames that a reader at from has not seen; see [bus.Log]. It follows the frames' links, so its cost
-// depends on the distance to last and on nothing else in the log. It holds a bounded number of entries at a time. An
-// entry that has expired is an error that wraps [bus.ErrNotFound].
+// depends on the distance to last and on nothing else in the log; what is gone costs a few more requests, which a server
+// answers by a search. It holds a bounded number of entries at a time. It may yield the last one although it has expired.
 func (b *Bus) Read(ctx context.Context, last *bus.Entry, from bus.Cursor) iter.Seq2[*bus.Entry, error] {
 	return func(yield func(*bus.Entry, error) bool) {
 		if last == nil {
@@ -21,11 +21,16 @@ func (b *Bus) Read(ctx context.Context, last *bus.Entry, from bus.Cursor) iter.S
 
 			return
 		}
-		fetch := func(seqs []uint64) ([]*bus.Entry, error) { return b.fetch(ctx, last.ID, seqs) }
-		r, err := newLinkReader(last, from, fetch)
+		log, err := b.logSource(last.ID)
+		if err != nil {
+			yield(nil, fmt.Errorf("read log: %w", err))
+
+			return
+		}
+		r, err := newLinkReader(ctx, last, from, log)
 		for err == nil && len(r.points) > 0 {
 			var e *bus.Entry
-			if e, err = r.next(); err == nil && !yield(e, nil) {
+			if e, err = r.next(ctx); err == nil && !yield(e, nil) {
 				return
 			}
 		}

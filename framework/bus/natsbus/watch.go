@@ -92,7 +92,7 @@ func (w *watch) wait(ctx context.Context, try int) error {
 
 	select {
 	case <-spread.C:
-		return backoff(ctx, try)
+		return w.bus.pause(ctx, try)
 	case <-w.bus.closing:
 		return w.bus.closedError()
 	case <-ctx.Done():

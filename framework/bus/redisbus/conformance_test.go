@@ -47,6 +47,11 @@ func harness(t *testing.T, url string) bustest.Harness {
 			t.Helper()
 			cut(t, c, b.(*Bus).cfg.Name)
 		},
+		Aging: func(t testing.TB, age time.Duration) bus.Bus {
+			t.Helper()
+
+			return must(Open(t.Context(), Config{URL: url, Name: named(), MaxAge: age, AppendTimeout: 2 * time.Second}))(t)
+		},
 		Fill: func(t testing.TB) func() {
 			t.Helper()
 			must(c.ConfigSet(t.Context(), "maxmemory", "1").Result())(t)

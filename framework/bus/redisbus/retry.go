@@ -37,8 +37,10 @@ func passing(err error) bool {
 	return errors.Is(err, bus.ErrUnknown) || errors.Is(err, bus.ErrBusy) || errors.Is(err, bus.ErrFull)
 }
 
-// insist repeats a call that may be repeated while its outcome is unknown, until ctx or the bus ends.
+// insist repeats a call that may be repeated while its outcome is unknown; see [bus.Bus].
 func (b *Bus) insist(ctx context.Context, call func() error) error {
+	begun := time.Now()
+
 	for attempt := 0; ; attempt++ {
 		err := call()
 
@@ -47,6 +49,8 @@ func (b *Bus) insist(ctx context.Context, call func() error) error {
 			return err
 		case b.isClosing():
 			return bus.ErrClosed
+		case time.Since(begun) > bus.Insist:
+			return fmt.Errorf("gave up after %d tries: %w", attempt+1, err)
 		}
 
 		if wait := backoff(ctx, attempt); wait != nil {

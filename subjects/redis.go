@@ -45,6 +45,9 @@ func (n Namespace) RedisReplies(process string) (string, error) {
 	return redisRoot + n.App() + ":replies:" + process, nil
 }
 
+// RedisLife returns the key of a random text that was made with the application's data and is lost with them.
+func (n Namespace) RedisLife() string { return redisRoot + n.App() + ":life" }
+
 const redisRoot = "ww:"
 
 func (n Namespace) redisStream(kind Kind, session, stream string) (string, error) {

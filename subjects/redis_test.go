@@ -32,6 +32,17 @@ func TestGoldenRedisNames(t *testing.T) {
 	}
 }
 
+func TestRedisLife(t *testing.T) {
+	t.Parallel()
+	ns, err := subjects.New("shop", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := ns.RedisLife(); got != "ww:shop:life" {
+		t.Errorf("the key of a life is %q", got)
+	}
+}
+
 // No two things share a name, a session's things share its hash tag, and what is no id builds nothing.
 func TestRedisNamesAreApart(t *testing.T) {
 	t.Parallel()

@@ -15,8 +15,11 @@ type StreamID struct {
 // String returns "session/stream" for messages.
 func (id StreamID) String() string { return id.Session + "/" + id.Stream }
 
-// Position is where a bus keeps an entry, ordered within one log of one bus. It is opaque to everyone but the adapter
-// that made it; NATS uses Minor for the sequence, Redis both for "<Major>-<Minor>".
+// Position is where a bus keeps an entry, ordered within one log of one bus for as long as that log goes on. Of a log that
+// expired or was wiped and began anew nothing follows from its positions: on NATS sequences go on, unless the JetStream
+// stream itself was lost, and so they do in memory; on Redis they begin again, so that an entry can have the position of
+// one of the log before. It is opaque to everyone but the adapter that made it; NATS uses Minor for the sequence, Redis
+// both for "<Major>-<Minor>".
 type Position struct {
 	Major uint64
 	Minor uint64

@@ -53,7 +53,6 @@ func (c *FollowConfig) selects(info *Info) bool {
 // userTarget is the target of streams for the user, as the empty one is.
 const userTarget = "output"
 
-
 // SessionEvent is an event of one of a session's streams.
 type SessionEvent struct {
 	// Info says which stream it is.
@@ -75,9 +74,9 @@ type Follower struct {
 	life     string // of the timeline
 	info     Info
 	at       time.Time // when the stream was announced, by its writer's clock; zero where it doesn't say
-	wanted   bool    // the announced stream is to be read next
-	stream   *Reader // nil between streams
-	opened   bool    // its opening was reported
+	wanted   bool      // the announced stream is to be read next
+	stream   *Reader   // nil between streams
+	opened   bool      // its opening was reported
 	reading  *telemetry.Reading
 }
 

@@ -25,6 +25,13 @@ type Features struct {
 	LeaseSlack time.Duration
 	// ExpirySlack is how much later than its ttl a key may be seen to expire. Defaults to 3 s.
 	ExpirySlack time.Duration
+	// Age is for how long the broker keeps entries in the cases about age: the shortest that it can do and that is long
+	// beside what the machine and the broker need for an append at their slowest. Defaults to 2 s.
+	Age time.Duration
+	// AgeSlack is how much later than an eighth after its age an entry may still be seen. Defaults to 1 s.
+	AgeSlack time.Duration
+	// Virtual: the broker runs in a bubble of [synctest], so the cases about age do, each with a broker of its own.
+	Virtual bool
 	// Letters is how many letters the stress case posts; the case of letters posted to a mailbox that becomes empty
 	// posts a twentieth. Defaults to 1,000.
 	Letters int
@@ -45,12 +52,15 @@ type Harness struct {
 	Cut func(t testing.TB, b bus.Bus)
 	// Fill makes the broker refuse to store more until free is called. nil leaves out the cases that need it.
 	Fill func(t testing.TB) (free func())
-	// Aging connects a process to a broker of its own whose logs keep an entry for age, as exactly as the broker does.
-	// nil leaves out the cases that need it.
-	Aging func(t testing.TB, age time.Duration) bus.Bus
 	// Restart kills the broker's process, calls meanwhile, and starts it again on the same address and data; it returns
 	// when the broker can be used. nil leaves out the cases that need it.
 	Restart func(t testing.TB, meanwhile func())
+	// Aged returns a broker, or another application on this one, that keeps entries of logs for as long as age. nil leaves
+	// out the cases that need it.
+	Aged func(t testing.TB, age time.Duration) Harness
+	// Wipe makes the broker forget the log of a stream at once, as one does that has lost its data. Required in what Aged
+	// returns.
+	Wipe func(t testing.TB, id bus.StreamID)
 }
 
 // Run checks that the bus behind the harness keeps every promise of the port. It calls open once for the
@@ -63,6 +73,8 @@ func Run(t *testing.T, features Features, open func(t *testing.T) Harness) {
 	features.Lease = cmp.Or(features.Lease, 300*time.Millisecond)
 	features.LeaseSlack = cmp.Or(features.LeaseSlack, max(2*time.Second, 2*features.Lease))
 	features.ExpirySlack = cmp.Or(features.ExpirySlack, 3*time.Second)
+	features.Age = cmp.Or(features.Age, 2*time.Second)
+	features.AgeSlack = cmp.Or(features.AgeSlack, time.Second)
 	features.Letters = cmp.Or(features.Letters, 1000)
 	s := &suite{features: features, Harness: open(t), begin: open}
 
@@ -98,7 +110,7 @@ func cases() []promise {
 	for _, some := range [][]promise{
 		infoCases(), connectionCases(), logCases(), frameCases(), fenceCases(), followCases(), signalCases(), readCases(), agingCases(),
 		outcomeCases(), mailboxCases(), claimCases(), adoptCases(), backlogCases(), stressCases(), kvCases(), watchCases(),
-		deadCases(),
+		deadCases(), ageCases(),
 		rpcCases(), rpcEndCases(), limitCases(), fullCases(), restartCases(), hostileCases(), closeCases(),
 	} {
 		all = append(all, some...)

@@ -1,7 +1,6 @@
 package bustest
 
 import (
-	"context"
 	"strconv"
 	"testing"
 	"time"
@@ -23,18 +22,14 @@ const logAge = 3 * time.Second
 func (s *suite) aging(t *testing.T) bus.Bus {
 	t.Helper()
 
-	if s.Aging == nil {
-		t.Skip("nobody says how to make entries expire")
+	if s.Aged == nil {
+		t.Skip("this broker can't be told how long to keep entries")
 	}
 
-	b := s.Aging(t, logAge)
-	t.Cleanup(func() {
-		if err := b.Close(context.WithoutCancel(t.Context())); err != nil {
-			t.Errorf("close: %v", err)
-		}
-	})
+	own := *s
+	own.Harness = s.Aged(t, logAge)
 
-	return b
+	return own.open(t)
 }
 
 // left reads a log and returns what is there.

@@ -127,6 +127,12 @@ func (b *Broker) append(e, after *bus.Entry) error {
 	return nil
 }
 
+// Wipe forgets the log of a stream at once, as a broker does that has lost its data. Who follows it goes on. It is for
+// tests of what comes after.
+func (b *Broker) Wipe(id bus.StreamID) {
+	b.with(id, func(j *journal) { j.drop(len(j.entries)) })
+}
+
 // sweep drops what is too old in logs that nobody writes any more.
 func (b *Broker) sweep(s *shard, now time.Time) {
 	s.swept.Store(now.UnixNano())
@@ -166,23 +172,29 @@ func (j *journal) add(e *bus.Entry, now time.Time) {
 	}
 }
 
-// expire drops entries that are too old. It keeps their place in the arrays until these grow, because views share it.
+// expire drops entries that are too old.
 func (j *journal) expire(now time.Time) {
 	if j.age < 0 {
 		return
 	}
 
-	oldest, n, size := now.Add(-j.age).UnixNano(), 0, int64(0)
+	oldest, n := now.Add(-j.age).UnixNano(), 0
 	for n < len(j.times) && j.times[n] <= oldest {
-		size += entryBytes(&j.entries[n].Frame)
 		n++
 	}
 
+	j.drop(n)
+}
+
+// drop drops the first n entries. It keeps their place in the arrays until these grow, because views share it.
+func (j *journal) drop(n int) {
 	if n == 0 {
 		return
 	}
 
-	j.bytes.Add(-size)
+	for _, e := range j.entries[:n] {
+		j.bytes.Add(-entryBytes(&e.Frame))
+	}
 
 	if n == len(j.times) {
 		j.entries, j.times = nil, nil

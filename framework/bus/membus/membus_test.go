@@ -18,24 +18,32 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 func TestBus(t *testing.T) {
 	t.Parallel()
 
-	bustest.Run(t, bustest.Features{PostOnce: true, BacklogExact: true}, func(*testing.T) bustest.Harness {
-		broker := membus.NewBroker(membus.Config{MaxBytes: 64 << 20})
+	features := bustest.Features{PostOnce: true, BacklogExact: true, Virtual: true, Age: time.Hour, AgeSlack: time.Nanosecond}
+	bustest.Run(t, features, func(*testing.T) bustest.Harness {
+		h := harness(membus.Config{MaxBytes: 64 << 20})
+		h.Aged = func(_ testing.TB, age time.Duration) bustest.Harness { return harness(membus.Config{MaxAge: age}) }
 
-		return bustest.Harness{
-			Open: func(testing.TB) bus.Bus { return broker.Open() },
-			Lapse: func(t testing.TB, b bus.Bus) {
-				t.Helper()
-
-				b.(*membus.Bus).Lapse()
-			},
-			Aging: func(_ testing.TB, age time.Duration) bus.Bus { return membus.New(membus.Config{MaxAge: age}) },
-			Fill: func(t testing.TB) func() {
-				t.Helper()
-
-				return fill(t, broker.Open())
-			},
-		}
+		return h
 	})
+}
+
+func harness(cfg membus.Config) bustest.Harness {
+	broker := membus.NewBroker(cfg)
+
+	return bustest.Harness{
+		Open: func(testing.TB) bus.Bus { return broker.Open() },
+		Lapse: func(t testing.TB, b bus.Bus) {
+			t.Helper()
+
+			b.(*membus.Bus).Lapse()
+		},
+		Fill: func(t testing.TB) func() {
+			t.Helper()
+
+			return fill(t, broker.Open())
+		},
+		Wipe: func(_ testing.TB, id bus.StreamID) { broker.Wipe(id) },
+	}
 }
 
 // fill sets ever smaller keys until none has room, and returns what deletes them.

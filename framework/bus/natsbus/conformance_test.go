@@ -1,6 +1,7 @@
 package natsbus
 
 import (
+	"context"
 	"crypto/rand"
 	"errors"
 	"os"
@@ -50,10 +51,10 @@ func harness(url string) bustest.Harness {
 
 			return must(Open(t.Context(), Config{URL: url, AppendTimeout: 2 * time.Second}))(t)
 		},
-		Aging: func(t testing.TB, age time.Duration) bus.Bus {
+		Aged: func(t testing.TB, age time.Duration) bustest.Harness {
 			t.Helper()
 
-			return aging(t, url, age)
+			return aged(t, url, age)
 		},
 		Cut: func(t testing.TB, b bus.Bus) {
 			t.Helper()
@@ -66,19 +67,32 @@ func harness(url string) bustest.Harness {
 	}
 }
 
-// aging opens a bus of an application of its own whose frames are kept for age, which may be shorter than a
+// aged is the harness of an application of its own whose frames are kept for age, which may be shorter than a
 // configuration allows.
-func aging(t testing.TB, url string, age time.Duration) *Bus {
+func aged(t testing.TB, url string, age time.Duration) bustest.Harness {
 	t.Helper()
 
-	b := must(Open(t.Context(), Config{
-		URL: url, App: "aging-" + strings.ToLower(rand.Text()[:12]), Shards: 1, AppendTimeout: 2 * time.Second,
-	}))(t)
+	cfg := Config{URL: url, App: "aged-" + strings.ToLower(rand.Text()[:12]), Shards: 1, AppendTimeout: 2 * time.Second}
+	b := must(Open(t.Context(), cfg))(t)
+	t.Cleanup(func() { _ = b.Close(context.WithoutCancel(t.Context())) })
 	c := b.logConfig(0, 1)
 	c.MaxAge, c.Duplicates = age, min(age, duplicates)
 	must(b.js.UpdateStream(t.Context(), c))(t)
 
-	return b
+	return bustest.Harness{
+		Open: func(t testing.TB) bus.Bus {
+			t.Helper()
+
+			return must(Open(t.Context(), cfg))(t)
+		},
+		Wipe: func(t testing.TB, id bus.StreamID) {
+			t.Helper()
+			logs := must(b.js.Stream(t.Context(), c.Name))(t)
+			if err := logs.Purge(t.Context(), jetstream.WithPurgeSubject(must(b.ns.Log(id.Session, id.Stream))(t))); err != nil {
+				t.Fatal(err)
+			}
+		},
+	}
 }
 
 // fillStore fills a server's store with something else up to its limit, and returns what removes that.

@@ -23,7 +23,8 @@ const (
 
 var _ bus.Starter = (*Bus)(nil)
 
-// Append stores a frame; see [bus.Log]. One try waits for at most [Config].AppendTimeout. A log whose order another
+// Append stores a frame; see [bus.Log]. One try waits for at most [Config].AppendTimeout, and on a server that answers
+// nothing for as long again before it is sent. A log whose order another
 // program broke is an error that wraps [bus.ErrCorrupt].
 func (b *Bus) Append(ctx context.Context, f *bus.Frame, after *bus.Entry) (*bus.Entry, error) {
 	if err := ctx.Err(); err != nil {

@@ -1,7 +1,7 @@
 -- Stores a frame as the entry behind the one that the caller knows as the last, and publishes it.
 --
 -- KEYS[1]  the log
--- KEYS[2]  its head: a hash of how the last frame begins, and of marks
+-- KEYS[2]  its head: a hash of how the last frame begins, of when that was stored, and of marks
 -- ARGV[1]  id of the new entry
 -- ARGV[2]  how the frame before begins, which says its id and its writer; '' when the log is empty
 -- ARGV[3]  how the new one begins
@@ -24,20 +24,25 @@ local function last()
   end
 end
 
--- Keeps the log and its head, and drops what is too old from the front. A mark is the time and the id of an entry; all
--- entries before it are older. Marks of a log that is new are of one that is gone.
-local function refresh(new)
+local clock = redis.call('TIME')
+local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
+
+-- Keeps the log and its head, and drops what is too old from the front. A mark is a time and the id of an entry; none
+-- before that entry was stored later. Marks of a log that is new are of one that is gone. stored is what the head says of
+-- when the entry before the new one was stored, which is the time of the new mark; where it speaks of another entry, the
+-- mark has the present time, which is later than it need be.
+local function refresh(new, stored)
   local age = tonumber(ARGV[4])
   local keep = age + math.ceil(age / 16)
-  local time = redis.call('TIME')
-  local now = time[1] * 1000 + math.floor(time[2] / 1000)
+  local at, of = string.match(stored or '', '^(%d+) (.*)$')
+  if of ~= before then at = string.format('%.0f', now) end
 
+  local kept = new and '' or redis.call('HGET', head, 'marks') or ''
   local marks, oldest = {}, nil
-  for at, id in string.gmatch(not new and redis.call('HGET', head, 'marks') or '', '(%d+) (%S+)') do
+  for at, id in string.gmatch(kept .. ' ' .. at .. ' ' .. ARGV[1], '(%d+) (%S+)') do
     if tonumber(at) <= now - age then oldest = id else marks[#marks + 1] = at .. ' ' .. id end
   end
   if oldest then redis.call('XTRIM', log, 'MINID', oldest) end
-  marks[#marks + 1] = string.format('%.0f %s', now, ARGV[1])
   redis.call('HSET', head, 'marks', table.concat(marks, ' '))
 
   -- The head first: it must not outlive the log.
@@ -61,9 +66,10 @@ if type(added) == 'table' and added.err then
   if string.find(added.err, 'equal or smaller', 1, true) then return 'blocked' end
   return added
 end
-local lost = redis.call('HSET', head, 'last', ARGV[3]) == 1
 local left = redis.call('PTTL', log)
-if lost or left < tonumber(ARGV[4]) then refresh(left < 0) end
+local stored = left < tonumber(ARGV[4]) and redis.call('HGET', head, 'at')
+local lost = redis.call('HSET', head, 'last', ARGV[3], 'at', string.format('%.0f ', now) .. ARGV[3]) > 0
+if lost or left < tonumber(ARGV[4]) then refresh(left < 0, stored) end
 redis.call('PUBLISH', ARGV[5], ARGV[6])
 
 return 'ok'

@@ -2,8 +2,10 @@ package redisbus
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -32,10 +34,11 @@ type appender struct {
 
 // appending is one append on its way.
 type appending struct {
-	keys []string
-	args []any
-	size int
-	done func(reply any, err error) // must not block
+	keys  []string
+	args  []any
+	size  int
+	since time.Time
+	done  func(reply any, err error) // must not block
 }
 
 func newAppender(b *Bus) *appender {
@@ -49,6 +52,7 @@ func (a *appender) add(w *appending) error {
 	if a.closed {
 		return bus.ErrClosed
 	}
+	w.since = time.Now()
 	a.waiting = append(a.waiting, w)
 	select {
 	case a.wake <- struct{}{}:
@@ -93,6 +97,22 @@ func (a *appender) run(ctx context.Context) {
 	}
 }
 
+// giveUp ends the wait of those that have waited for as long as one try may take, on a server that let a try end without
+// an answer: each batch before them may take that long again.
+func (a *appender) giveUp(reason error) {
+	a.mu.Lock()
+	n := 0
+	for n < len(a.waiting) && time.Since(a.waiting[n].since) >= a.bus.cfg.AppendTimeout {
+		n++
+	}
+	late := a.waiting[:n:n]
+	a.waiting = a.waiting[n:]
+	a.mu.Unlock()
+	for _, w := range late {
+		w.done(nil, fmt.Errorf("%w: it was not sent: %w", bus.ErrUnknown, reason))
+	}
+}
+
 // close refuses what waits and what comes. It is idempotent.
 func (a *appender) close() {
 	a.mu.Lock()
@@ -122,6 +142,7 @@ func (l *lane) send(ctx context.Context, batch []*appending) {
 	}
 	if _, err := p.Exec(try); err != nil && !unknownScript(err) {
 		l.hangUp() // it may be broken, or lead to a server that writes no longer
+		l.bus.appender.giveUp(err)
 	}
 	for i, w := range batch {
 		reply, err := replies[i].Result()

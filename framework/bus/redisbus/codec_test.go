@@ -176,7 +176,7 @@ func TestPlacesAreInOrder(t *testing.T) {
 		if got, ok := parseEntryID(entryID(p)); got != p || !ok {
 			t.Errorf("%v is read as %v", p, got)
 		}
-		at, ok := parseEntryID(idAt(bus.Cursor{Attempt: g.Attempt, Index: g.First}))
+		at, ok := parseEntryID(entryID(bus.Position{Major: uint64(g.Attempt), Minor: g.First << repeatBits}))
 		if !ok || at.Major != p.Major || at.Minor > p.Minor {
 			t.Errorf("the frame at %v is looked for from %v", p, at)
 		}

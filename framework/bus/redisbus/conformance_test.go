@@ -1,6 +1,7 @@
 package redisbus
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -9,11 +10,12 @@ import (
 	"github.com/woodwork-go/woodwork/framework/bus"
 	"github.com/woodwork-go/woodwork/framework/bus/bustest"
 	"github.com/woodwork-go/woodwork/internal/redistest"
+	"github.com/woodwork-go/woodwork/subjects"
 )
 
 func TestConformance(t *testing.T) {
 	t.Parallel()
-	bustest.Run(t, bustest.Features{PostOnce: true, BacklogExact: true, Lease: time.Second}, func(t *testing.T) bustest.Harness {
+	bustest.Run(t, bustest.Features{PostOnce: true, BacklogExact: true, Lease: time.Second, AgeSlack: 100 * time.Millisecond}, func(t *testing.T) bustest.Harness {
 		t.Helper()
 		server := redistest.Run(t, redistest.Options{Fsync: redistest.EverySecond})
 		h, c := harness(t, server.URL()), admin(t, server.URL())
@@ -31,13 +33,25 @@ func TestConformance(t *testing.T) {
 
 func harness(t *testing.T, url string) bustest.Harness {
 	t.Helper()
-	c := admin(t, url)
+	h := application(admin(t, url), Config{URL: url, AppendTimeout: 2 * time.Second})
+	h.Aged = func(t testing.TB, age time.Duration) bustest.Harness {
+		t.Helper()
 
+		return application(admin(t, url), Config{URL: url, AppendTimeout: 2 * time.Second, App: strings.ToLower(named()), MaxAge: age})
+	}
+
+	return h
+}
+
+// application is the harness of one application on a server.
+func application(c *redis.Client, cfg Config) bustest.Harness {
 	return bustest.Harness{
 		Open: func(t testing.TB) bus.Bus {
 			t.Helper()
+			cfg := cfg
+			cfg.Name = named()
 
-			return must(Open(t.Context(), Config{URL: url, Name: named(), AppendTimeout: 2 * time.Second}))(t)
+			return must(Open(t.Context(), cfg))(t)
 		},
 		Lapse: func(t testing.TB, b bus.Bus) {
 			t.Helper()
@@ -47,16 +61,17 @@ func harness(t *testing.T, url string) bustest.Harness {
 			t.Helper()
 			cut(t, c, b.(*Bus).cfg.Name)
 		},
-		Aging: func(t testing.TB, age time.Duration) bus.Bus {
-			t.Helper()
-
-			return must(Open(t.Context(), Config{URL: url, Name: named(), MaxAge: age, AppendTimeout: 2 * time.Second}))(t)
-		},
 		Fill: func(t testing.TB) func() {
 			t.Helper()
 			must(c.ConfigSet(t.Context(), "maxmemory", "1").Result())(t)
 
 			return func() { must(c.ConfigSet(t.Context(), "maxmemory", "0").Result())(t) }
+		},
+		Wipe: func(t testing.TB, id bus.StreamID) {
+			t.Helper()
+			ns := must(subjects.New(cfg.App, 0))(t)
+			log, head := must(ns.RedisLog(id.Session, id.Stream))(t), must(ns.RedisHead(id.Session, id.Stream))(t)
+			must(c.Del(t.Context(), log, head).Result())(t)
 		},
 	}
 }

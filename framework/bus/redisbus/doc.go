@@ -18,7 +18,8 @@
 // than what one server keeps.
 //
 // File map: config.go, url.go, tls.go, connect.go, check.go, durability.go and open.go open the bus, dialerror.go says
-// why they could not; script.go and errors.go talk to the server, and contact.go knows whether it answers; hub.go and
+// why they could not; script.go and errors.go talk to the server, contact.go knows whether it
+// answers, and life.go whether it has lost its data; hub.go and
 // topic.go are pub/sub; codec.go, fields.go, position.go and pack.go are the stored form of a frame; append.go,
 // appender.go, read.go and follow.go are the log; signals.go hints that nothing stores; rpc*.go requests and replies;
 // mailbox.go, mailbox_work.go, mailbox_lease.go, mailbox_claim.go and mailbox_adopt.go are mailboxes and

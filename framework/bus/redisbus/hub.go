@@ -2,7 +2,9 @@ package redisbus
 
 import (
 	"context"
+	"maps"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -99,7 +101,10 @@ func (h *hub) run(ctx context.Context, conn *redis.PubSub) {
 		h.adopt(ctx, conn)
 		h.bus.contact.heard()
 		h.bus.log.Info().Msg("subscribed to Redis again")
-		h.tasks.Go(func() { h.bus.lookAgain(ctx) })
+		h.tasks.Go(func() {
+			h.bus.lookAgain(ctx)
+			h.bus.checkLife(ctx)
+		})
 	}
 }
 
@@ -323,6 +328,16 @@ func (h *hub) confirmed(channel string) {
 		h.mu.Lock()
 		t.open()
 		h.mu.Unlock()
+	}
+}
+
+// missed tells all subscriptions that something may have been missed.
+func (h *hub) missed() {
+	h.mu.Lock()
+	topics := slices.Collect(maps.Values(h.topics))
+	h.mu.Unlock()
+	for _, t := range topics {
+		t.miss()
 	}
 }
 

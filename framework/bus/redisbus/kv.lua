@@ -9,11 +9,23 @@ local function read(values, key, now)
   return revision, expiry > 0 and expiry <= now, string.sub(v, at)
 end
 
+-- The next revision of the bucket. Where the last one was lost, with everything else, the next is the time: far behind all
+-- that were given out, so that none means two values.
+local function advance()
+  local revision = redis.call('INCR', KEYS[4])
+  if revision > 1 then
+    return revision
+  end
+  revision = clock()
+  redis.call('SET', KEYS[4], string.format('%.0f', revision))
+  return revision
+end
+
 local function remove(key, channel, revision)
   redis.call('HDEL', KEYS[1], key)
   redis.call('ZREM', KEYS[2], key)
   redis.call('ZREM', KEYS[3], key)
-  revision = revision or redis.call('INCR', KEYS[4])
+  revision = revision or advance()
   redis.call('PUBLISH', channel, string.format('gone %.0f 0 %s ', revision, key))
 end
 

@@ -8,10 +8,10 @@ end
 if have ~= tonumber(ARGV[3]) then
   return -1
 end
-local revision = redis.call('INCR', KEYS[4]) -- fails when memory is full, before anything has changed
+local revision = advance() -- fails when memory is full, before anything has changed
 if expired then
   remove(ARGV[2], ARGV[1], revision)
-  revision = redis.call('INCR', KEYS[4])
+  revision = advance()
 end
 local ends = 0
 if tonumber(ARGV[4]) > 0 then

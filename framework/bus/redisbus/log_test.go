@@ -3,6 +3,7 @@ package redisbus
 import (
 	"context"
 	"errors"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -145,6 +146,60 @@ func TestAgeTrimsALongLog(t *testing.T) {
 	wantRead(t, b, last, count(150, 1152))
 }
 
+// What was stored before a pause is not read any more once it is too old, though no append has dropped it yet: a timeline
+// must not announce streams that expired while nobody wrote to it.
+func TestWhatIsTooOldIsNotRead(t *testing.T) {
+	t.Parallel()
+	b, c := server(t, Config{MaxAge: time.Hour})
+	id := testID(1)
+	// ago is what the head says of a time.
+	ago := func(d time.Duration) string {
+		return strconv.FormatInt(must(c.Time(t.Context()).Result())(t).Add(-d).UnixMilli(), 10)
+	}
+	old := fill(t, b, id, 2)
+	at := strings.Fields(must(c.HGet(t.Context(), headKey(t, b, id), "at").Result())(t))
+	at[0] = ago(59 * time.Minute)
+	must(c.HSet(t.Context(), headKey(t, b, id), "at", strings.Join(at, " ")).Result())(t)
+	must(c.PExpire(t.Context(), logKey(t, b, id), 5*time.Minute).Result())(t)
+	young := must(b.Append(t.Context(), frame(id, 2, "x"), old))(t)
+	wantRead(t, b, young, []int{0, 1, 2})
+
+	marks := strings.Fields(must(c.HGet(t.Context(), headKey(t, b, id), "marks").Result())(t))
+	if n := len(marks); n < 2 || marks[n-2] != at[0] || marks[n-1] != entryID(young.Position) {
+		t.Fatalf("marks are %q; want the last to say that what is before %s is of %s", marks, entryID(young.Position), at[0])
+	}
+	marks[len(marks)-2] = ago(61 * time.Minute) // two minutes pass
+	must(c.HSet(t.Context(), headKey(t, b, id), "marks", strings.Join(marks, " ")).Result())(t)
+	for _, from := range []bus.Cursor{{}, {Attempt: 1}, {Attempt: 1, Index: 1}, {Attempt: 1, Index: 2}, {Attempt: 1, Index: 3}} {
+		if diff := cmp.Diff([]int{2}, read(t, b, young, from)); diff != "" {
+			t.Errorf("from %v (-want +got):\n%s", from, diff)
+		}
+	}
+	if n := must(c.XLen(t.Context(), logKey(t, b, id)).Result())(t); n != 3 {
+		t.Fatalf("the test is void: the log holds %d entries", n)
+	}
+	for _, err := range b.Read(t.Context(), old, bus.Cursor{}) {
+		wantErr(t, "read up to what is too old", err, bus.ErrNotFound)
+	}
+}
+
+// A head that an earlier version of this program wrote says nothing of when the entry before was stored: then a mark has
+// the time at which it was made.
+func TestAMarkAfterAnotherProgram(t *testing.T) {
+	t.Parallel()
+	b, c := server(t, Config{MaxAge: time.Hour})
+	id := testID(1)
+	last := fill(t, b, id, 1)
+	for i, at := range []string{"", "1 " + string(packBegin(&bus.Entry{Frame: bus.Frame{Writer: "w"}, Position: bus.Position{Major: 1, Minor: 7}}))} {
+		if must(c.HDel(t.Context(), headKey(t, b, id), "at").Result())(t); at != "" {
+			must(c.HSet(t.Context(), headKey(t, b, id), "at", at).Result())(t)
+		}
+		must(c.PExpire(t.Context(), logKey(t, b, id), time.Minute).Result())(t)
+		last = must(b.Append(t.Context(), frame(id, i+1, "x"), last))(t)
+		wantRead(t, b, last, count(0, i+1))
+	}
+}
+
 // count returns the numbers from one to another.
 func count(from, to int) []int {
 	var all []int
@@ -241,7 +296,9 @@ func TestWhatCannotBeReadIsAnError(t *testing.T) {
 		put(t, c, logKey(t, b, id), "1-0", nameFrame, pack(tc.fields...))
 		_, err := b.Last(t.Context(), id)
 		wantErr(t, "last", err, tc.want)
-		last := &bus.Entry{Frame: bus.Frame{ID: id}, Position: bus.Position{Major: 1}}
+		last := &bus.Entry{Frame: *frame(id, 1, "x"), Position: bus.Position{Major: 2}}
+		stored, _, err := packFrame(&last.Frame, last.Position)
+		put(t, c, logKey(t, b, id), entryID(last.Position), nameFrame, must(stored, err)(t))
 		for _, err := range b.Read(t.Context(), last, bus.Cursor{}) {
 			wantErr(t, "read", err, tc.want)
 		}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/woodwork-go/woodwork/framework/bus"
 	"github.com/woodwork-go/woodwork/framework/bus/internal/crew"
+	"github.com/woodwork-go/woodwork/framework/bus/internal/lease"
 )
 
 // Give implements [bus.Claim]. The ticket is the token by which the server knows the claim.
@@ -22,7 +23,7 @@ func (c *claim) Give() (*bus.Ticket, error) {
 	c.finish()
 
 	return &bus.Ticket{
-		Component: c.w.component, Session: c.session, Left: time.Until(*c.until.Load()), Data: []byte(c.token),
+		Component: c.w.component, Session: c.session, Left: lease.Left(*c.until.Load()), Data: []byte(c.token),
 	}, nil
 }
 

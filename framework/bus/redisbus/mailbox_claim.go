@@ -10,6 +10,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/woodwork-go/woodwork/framework/bus"
+	"github.com/woodwork-go/woodwork/framework/bus/internal/lease"
 	"github.com/woodwork-go/woodwork/subjects"
 )
 
@@ -29,8 +30,8 @@ const (
 // putBackTimeout bounds giving back what was taken too late; it goes to others after the lease if that fails.
 const putBackTimeout = 5 * time.Second
 
-// claim is a worker's hold on a mailbox. The server knows it by its token; this process gives it up by its own clock
-// when it could not renew the lease.
+// claim is a worker's hold on a mailbox. The server knows it by its token; this process gives it up by its own clocks
+// when it could not renew the lease: by a timer, and by the time of day where the timer stood still with the machine.
 type claim struct {
 	w       *worker
 	session string
@@ -65,7 +66,7 @@ func (w *worker) newClaimUntil(session, token string, keys subjects.RedisMailbox
 	c := &claim{w: w, session: session, token: token, keys: keys, began: time.Now()}
 	c.ctx, c.lose = context.WithCancelCause(w.serveCtx)
 	c.until.Store(&until)
-	c.expiry = time.AfterFunc(time.Until(until), func() { c.lose(bus.ErrLost) })
+	c.expiry = time.AfterFunc(lease.Left(until), func() { c.lose(bus.ErrLost) })
 	w.leases.add(c)
 
 	return c
@@ -73,10 +74,23 @@ func (w *worker) newClaimUntil(session, token string, keys subjects.RedisMailbox
 
 // extend makes the lease longer. One that has ended stays lost.
 func (c *claim) extend(until time.Time) {
-	if c.expiry.Stop() {
-		c.until.Store(&until)
-		c.expiry.Reset(time.Until(until))
+	if c.lapsed() || !c.expiry.Stop() {
+		return
 	}
+
+	c.until.Store(&until)
+	c.expiry.Reset(lease.Left(until))
+}
+
+// lapsed reports whether the lease has ended, and loses the claim then.
+func (c *claim) lapsed() bool {
+	if lease.Left(*c.until.Load()) > 0 {
+		return false
+	}
+
+	c.lose(bus.ErrLost)
+
+	return true
 }
 
 // end stops renewing the claim.
@@ -98,6 +112,8 @@ func (c *claim) check() error {
 	if c.over.Load() {
 		return fmt.Errorf("it was given back: %w", bus.ErrLost)
 	}
+
+	c.lapsed()
 
 	return context.Cause(c.ctx)
 }

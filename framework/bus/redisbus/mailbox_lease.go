@@ -63,6 +63,10 @@ func (l *leases) renew(ctx context.Context) {
 			return
 		}
 
+		for _, c := range l.all() {
+			c.lapsed() // a renewal that gets no answer must not be waited for
+		}
+
 		for some := range slices.Chunk(l.all(), renewMost) {
 			l.renewSome(ctx, some)
 		}

@@ -122,6 +122,44 @@ func TestLeaseEndsByItself(t *testing.T) {
 	}
 }
 
+// A machine that was suspended wakes up with timers that know nothing of it, and with another time of day: the claim is over
+// before anything is done under it, and ends without a call, too, whatever the server says.
+func TestLeaseEndsInASuspension(t *testing.T) {
+	t.Parallel()
+
+	for name, calls := range map[string]bool{"with a call": true, "without one": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			b := single(t)
+			posted(t, b, "s", 0, 1)
+
+			ended := make(chan error, 8)
+			working(t, b, bus.WorkConfig{Lease: 3 * time.Second}, func(ctx context.Context, held bus.Claim) {
+				l, err := held.Next(ctx)
+				if err != nil {
+					t.Error(err)
+
+					return
+				}
+
+				woken := time.Now().Round(0).Add(-time.Second) // by the time of day
+				held.(*claim).until.Store(&woken)
+
+				if calls {
+					if err := held.Done(ctx, l); !errors.Is(err, bus.ErrLost) {
+						t.Errorf("done: %v", err)
+					}
+				}
+
+				<-ctx.Done()
+				ended <- context.Cause(ctx)
+			})
+			wantErr(t, "the claim", receive(t, "end of the claim", ended), bus.ErrLost)
+		})
+	}
+}
+
 // What was taken when the worker's context had ended goes back as if it had not been handed out.
 func TestPutBack(t *testing.T) {
 	t.Parallel()

@@ -38,6 +38,7 @@ type Bus struct {
 	signals signals
 	calls   *calls
 	counts  wire.Counters
+	life    life
 
 	appendScript *script
 	appender     *appender
@@ -93,10 +94,12 @@ func (b *Bus) open(ctx context.Context) (err error) {
 	if err := b.hub.start(ctx); err != nil {
 		return fmt.Errorf("subscribe: %w", err)
 	}
-	life := context.WithoutCancel(ctx)
-	b.running.Go(func() { b.signals.send(life, b) })
+	b.checkLife(ctx)
+	running := context.WithoutCancel(ctx)
+	b.running.Go(func() { b.signals.send(running, b) })
+	b.running.Go(func() { b.watchLife(running) })
 	for range appendLanes {
-		b.running.Go(func() { b.appender.run(life) })
+		b.running.Go(func() { b.appender.run(running) })
 	}
 	info := b.Info()
 	b.log.Debug().Str("url", info.URL).Str("durability", string(info.Durability)).Msg("bus open")

@@ -56,8 +56,6 @@ func parseEntryID(s string) (bus.Position, bool) {
 	return bus.Position{Major: m, Minor: n}, ok && okMinor && m > 0 && m <= bus.MaxAttempt && n>>repeatBits <= bus.MaxIndex
 }
 
-// idAt returns the id of the first frame that begins at a cursor, if there is one. The frame that holds the cursor's
-// chunk has this id or one before it.
-func idAt(c bus.Cursor) string {
-	return entryID(bus.Position{Major: uint64(c.Attempt), Minor: c.Index << repeatBits})
-}
+// minorAt returns the second part of the id of the first frame that begins at a cursor, if there is one. The frame that
+// holds the cursor's chunk has this id or one before it.
+func minorAt(c bus.Cursor) string { return strconv.FormatUint(c.Index<<repeatBits, 10) }

@@ -24,7 +24,7 @@ func (b *Bus) Last(ctx context.Context, id bus.StreamID) (*bus.Entry, error) {
 	if err != nil {
 		return nil, fmt.Errorf("last frame: %w: %w", bus.ErrInvalid, err)
 	}
-	e, err := b.lastBefore(ctx, id, key, "+")
+	e, err := b.last(ctx, id, key)
 	if err != nil {
 		return nil, fmt.Errorf("last frame of %s: %w", id, err)
 	}
@@ -32,8 +32,9 @@ func (b *Bus) Last(ctx context.Context, id bus.StreamID) (*bus.Entry, error) {
 	return e, nil
 }
 
-// lastBefore returns the last frame whose entry's id is at most end, or nil. It skips what is foreign.
-func (b *Bus) lastBefore(ctx context.Context, id bus.StreamID, key, end string) (*bus.Entry, error) {
+// last returns the last frame of a log, or nil. It skips what is foreign.
+func (b *Bus) last(ctx context.Context, id bus.StreamID, key string) (*bus.Entry, error) {
+	end := "+"
 	for count := int64(1); ; count = readWindow {
 		list, err := b.entries(ctx, "XREVRANGE", key, end, "-", count)
 		if err != nil || len(list) == 0 {
@@ -50,8 +51,9 @@ func (b *Bus) lastBefore(ctx context.Context, id bus.StreamID, key, end string) 
 }
 
 // Read yields the frames that a reader at from has not seen; see [bus.Log]. It seeks to where from is, so its cost
-// depends on the distance to last and on nothing else in the log. It holds a bounded number of entries at a time. When
-// last has expired it is an error that wraps [bus.ErrNotFound].
+// depends on the distance to last and on nothing else in the log. It holds a bounded number of entries at a time. Entries
+// that are too old are not read, though they may be there until the next append. When last has expired it is an error
+// that wraps [bus.ErrNotFound].
 func (b *Bus) Read(ctx context.Context, last *bus.Entry, from bus.Cursor) iter.Seq2[*bus.Entry, error] {
 	return func(yield func(*bus.Entry, error) bool) {
 		if last == nil {
@@ -65,25 +67,14 @@ func (b *Bus) Read(ctx context.Context, last *bus.Entry, from bus.Cursor) iter.S
 
 // read returns nil when the consumer ended it.
 func (b *Bus) read(ctx context.Context, last *bus.Entry, from bus.Cursor, yield func(*bus.Entry, error) bool) error {
-	key, err := b.ns.RedisLog(last.ID.Session, last.ID.Stream)
-	if err != nil {
-		return fmt.Errorf("%w: %w", bus.ErrInvalid, err)
-	}
-	if err := b.ready(ctx); err != nil {
-		return err
-	}
-	start, err := b.seek(ctx, last.ID, key, from)
+	names, err := b.logNames(last.ID)
 	if err != nil {
 		return err
 	}
-	end := entryID(last.Position)
-	for count := int64(readFirst); ; count = readWindow {
-		list, err := b.entries(ctx, "XRANGE", key, start, end, count)
-		switch {
-		case err != nil:
-			return err
-		case len(list) == 0:
-			return fmt.Errorf("entry %s: %w", end, bus.ErrNotFound)
+	list, err := b.firstUnseen(ctx, names, last, from)
+	for err == nil {
+		if len(list) == 0 {
+			return fmt.Errorf("entry %s: %w", entryID(last.Position), bus.ErrNotFound)
 		}
 		for _, m := range list {
 			e, err := b.decode(last.ID, m)
@@ -92,33 +83,28 @@ func (b *Bus) read(ctx context.Context, last *bus.Entry, from bus.Cursor, yield 
 				continue
 			case err != nil:
 				return err
+			case e.Position == last.Position && e.Writer != last.Writer: // the log began anew meanwhile
+				return fmt.Errorf("entry %s: %w", m.id, bus.ErrNotFound)
 			case ctx.Err() != nil:
 				return ctx.Err()
 			case !yield(e, nil) || e.Position == last.Position:
 				return nil
 			}
 		}
-		start = "(" + list[len(list)-1].id
+		list, err = b.entries(ctx, "XRANGE", names.log, "("+list[len(list)-1].id, entryID(last.Position), readWindow)
 	}
+
+	return err
 }
 
-// seek returns the id of an entry at or before the first that a reader at a cursor has not seen. An attempt that begins
-// behind the cursor's index leaves visible what earlier attempts wrote before it, so the reader may need that, too.
-func (b *Bus) seek(ctx context.Context, id bus.StreamID, key string, from bus.Cursor) (string, error) {
-	for from.Attempt > 0 {
-		e, err := b.lastBefore(ctx, id, key, idAt(from))
-		switch {
-		case err != nil:
-			return "", err
-		case e == nil:
-			return "-", nil
-		case e.Attempt == from.Attempt:
-			return entryID(e.Position), nil
-		}
-		from.Attempt = e.Attempt
-	}
-
-	return "-", nil
+// firstUnseen returns the first few entries up to last that a reader at a cursor has not seen, and maybe some before
+// them; none when last is not there any more.
+func (b *Bus) firstUnseen(ctx context.Context, names logNames, last *bus.Entry, from bus.Cursor) ([]stored, error) {
+	return b.stored(ctx, func(try context.Context) *redis.Cmd {
+		return b.scripts.read.lua.Run(try, b.client, []string{names.log, names.head},
+			from.Attempt, minorAt(from), entryID(last.Position), packBegin(last),
+			b.cfg.MaxAge.Milliseconds(), readFirst)
+	})
 }
 
 // stored is an entry as Redis has it.
@@ -129,12 +115,19 @@ type stored struct {
 
 // entries runs XRANGE or XREVRANGE.
 func (b *Bus) entries(ctx context.Context, command, key, from, to string, count int64) ([]stored, error) {
+	return b.stored(ctx, func(try context.Context) *redis.Cmd {
+		return b.client.Do(try, command, key, from, to, "COUNT", count)
+	})
+}
+
+// stored tries once to get entries.
+func (b *Bus) stored(ctx context.Context, get func(try context.Context) *redis.Cmd) ([]stored, error) {
 	if err := b.ready(ctx); err != nil {
 		return nil, err
 	}
 	try, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	reply, err := b.client.Do(try, command, key, from, to, "COUNT", count).Slice()
+	reply, err := get(try).Slice()
 	if err != nil && !errors.Is(err, redis.Nil) {
 		return nil, b.ended(ctx, b.readError(try, err))
 	}
@@ -142,7 +135,7 @@ func (b *Bus) entries(ctx context.Context, command, key, from, to string, count 
 	for _, item := range reply {
 		m, ok := storedOf(item)
 		if !ok {
-			return nil, fmt.Errorf("%w to %s", errReply, command)
+			return nil, fmt.Errorf("%w: an entry is %T", errReply, item)
 		}
 		list = append(list, m)
 	}

@@ -4,11 +4,14 @@ import (
 	_ "embed"
 )
 
-// The sources of the scripts of mailboxes, keys and dead letters. The first of each kind and clock.lua stand before the
+// The sources of the scripts of reads, mailboxes, keys and dead letters. The first of each kind and clock.lua stand before the
 // others.
 var (
 	//go:embed clock.lua
 	clockLua string
+
+	//go:embed read.lua
+	readLua string
 
 	//go:embed mailbox.lua
 	mailboxLua string
@@ -52,8 +55,9 @@ var (
 	dropLua string
 )
 
-// scripts are the steps that mailboxes, keys and dead letters take.
+// scripts are the steps that reads, mailboxes, keys and dead letters take.
 type scripts struct {
+	read                                     *script
 	post, take, next, done, release, renew   *script
 	backlog                                  *script
 	kvGet, kvSet, kvDelete, kvList, kvExpire *script
@@ -66,6 +70,7 @@ func newScripts() scripts {
 	dead := func(name, source string) *script { return newScript(name, clockLua+deadLua+source) }
 
 	return scripts{
+		read: newScript("read", clockLua+readLua),
 		post: box("post", postLua), take: box("take", takeLua), next: box("next", nextLua),
 		done: box("done", doneLua), release: box("release", releaseLua), renew: box("renew", renewLua),
 		backlog: box("backlog", backlogLua),

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/woodwork-go/woodwork/framework/bus"
+	"github.com/woodwork-go/woodwork/framework/bus/internal/lease"
 )
 
 // closeGrace is how long a bus that is closed waits for what it calls to notice that it was cancelled.
@@ -115,7 +116,7 @@ func adopt[W Worker](ctx context.Context, w W, ask func(ctx context.Context) (*b
 	}
 
 	until := asked.Add(t.Left)
-	if time.Now().After(until) {
+	if lease.Left(until) < 0 {
 		return fmt.Errorf("the ticket came too late: %w", bus.ErrLost)
 	}
 

@@ -68,6 +68,9 @@ type Session struct {
 	Write string `json:"write"`
 }
 
+// begin makes it one that has just begun.
+func (s *Session) begin() { s.State, s.Components, s.Created = Active, nil, time.Now().UTC() }
+
 // errState: the session's state is none that exists.
 var errState = errors.New("use active or ended")
 

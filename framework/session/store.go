@@ -11,7 +11,6 @@ import (
 	"io"
 	"iter"
 	mathrand "math/rand/v2"
-	"slices"
 	"sync"
 	"time"
 
@@ -20,12 +19,11 @@ import (
 	"github.com/woodwork-go/woodwork/subjects"
 )
 
-// DefaultTTL is how long a session lasts without activity when nothing else is said.
-const DefaultTTL = time.Hour
-
 // Config says how a [Store] keeps sessions. The zero value works.
 type Config struct {
-	// TTL is how long a session and the state in it last without activity, at least 1 s. Defaults to [DefaultTTL].
+	// TTL is how long a session and the state in it last without activity, at least 1 s; it may be shorter or longer than
+	// the bus keeps streams. Defaults to bus.Info.Retention, as long as the streams of the session can be read; where the
+	// bus keeps them for ever, a session lasts until it is ended.
 	TTL time.Duration
 	// Tenant whose sessions the store sees. Defaults to none: the store sees the sessions of all tenants.
 	Tenant string
@@ -37,7 +35,7 @@ type Config struct {
 // is given. This library enforces that, not the bus: a program that opens a store without a tenant sees all. Only an
 // account of its own on NATS keeps a program that is not trusted away from others' data.
 type Store struct {
-	kv      bus.KV
+	kv      Keys
 	streams *stream.Store
 	cfg     Config
 
@@ -47,13 +45,21 @@ type Store struct {
 	changing, updating locks // of sessions, and of components' states
 }
 
+// Keys are the part of a bus that a [Store] keeps sessions with.
+type Keys interface {
+	bus.KV
+
+	// Info says how much the bus takes and for how long it keeps streams.
+	Info() bus.Info
+}
+
 // ErrExists refuses to create a session that is there.
 var ErrExists = errors.New("the session exists already")
 
 // NewStore returns a store on a bus's keys; streams has the sessions' streams.
-func NewStore(kv bus.KV, streams *stream.Store, cfg Config) *Store {
+func NewStore(kv Keys, streams *stream.Store, cfg Config) *Store {
 	if cfg.TTL <= 0 {
-		cfg.TTL = DefaultTTL
+		cfg.TTL = kv.Info().Retention
 	}
 
 	s := &Store{kv: kv, streams: streams, cfg: cfg, renewed: map[string]time.Time{}}
@@ -114,8 +120,8 @@ func (s *Store) Create(ctx context.Context, fresh Session) (Session, error) {
 			return ErrExists
 		}
 
-		there.State, there.Graph, there.Metadata = Active, fresh.Graph, fresh.Metadata
-		there.Components, there.Created = nil, time.Now().UTC()
+		there.begin()
+		there.Graph, there.Metadata = fresh.Graph, fresh.Metadata
 
 		if there.Graph == nil {
 			there.Graph = DefaultGraph()
@@ -160,73 +166,6 @@ func (s *Store) Update(ctx context.Context, id string, change func(*Session) err
 	}
 
 	return changed, nil
-}
-
-// renewals is how many times within its time to live a session in use is renewed, at most.
-const renewals = 10
-
-// maxRenewed bounds how many sessions a store remembers to have renewed.
-const maxRenewed = 10_000
-
-// Touch says that a session is in use: it makes one that is not there, or has ended, and renews one that is, with the
-// state that components keep in it. It does so once in a tenth of the time to live, and nothing in between.
-func (s *Store) Touch(ctx context.Context, id string) error {
-	due, first := s.due(id)
-	if !due {
-		return nil
-	}
-
-	there, err := s.change(ctx, id, first, func(there *Session, exists bool) error {
-		if !exists || there.State != Active {
-			there.State, there.Created, there.Components = Active, time.Now().UTC(), nil
-		}
-
-		if there.Graph == nil {
-			there.Graph = DefaultGraph()
-		}
-
-		return nil
-	})
-	for _, component := range there.Components {
-		err = errors.Join(err, s.State(id, component).renew(ctx))
-	}
-
-	if err != nil {
-		s.forget(id)
-
-		return fmt.Errorf("renew session %s: %w", id, err)
-	}
-
-	return nil
-}
-
-// due reports whether a session should be renewed, and notes that it is. One that this store has not met is most often
-// new.
-func (s *Store) due(id string) (due bool, first guess) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-
-	now := time.Now()
-
-	last, known := s.renewed[id]
-	if known && now.Sub(last) < s.cfg.TTL/renewals {
-		return false, look
-	}
-
-	if len(s.renewed) >= maxRenewed {
-		clear(s.renewed)
-	}
-
-	s.renewed[id] = now
-
-	return true, guess(!known)
-}
-
-func (s *Store) forget(id string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-
-	delete(s.renewed, id)
 }
 
 // End ends a session: it cancels every turn in it for the reason given, which ends their streams, and deletes the state
@@ -440,27 +379,34 @@ func (s *Store) store(ctx context.Context, key string, there Session, revision u
 	return err
 }
 
-// set stores a value at a revision. While the outcome is unknown it looks whether the value is there. Only when others
-// have changed the key since can it not tell, and then it says so.
+// set stores a value at a revision. While the outcome is unknown it looks whether the value is there, and stores it once
+// more where nothing has changed: of the two only one can be. Only when others have changed the key since can it not tell,
+// and then it says so.
 func set(
 	ctx context.Context, kv bus.KV, key string, value []byte, revision uint64, ttl time.Duration,
 ) (uint64, error) {
-	stored, err := kv.Set(ctx, bus.Sessions, key, value, revision, ttl)
+	stored, unknown := kv.Set(ctx, bus.Sessions, key, value, revision, ttl)
+	if !errors.Is(unknown, bus.ErrUnknown) {
+		return stored, unknown
+	}
 
-	for try := 0; errors.Is(err, bus.ErrUnknown) && try < looks; try++ {
-		there, getErr := kv.Get(ctx, bus.Sessions, key)
+	for range looks {
+		there, err := kv.Get(ctx, bus.Sessions, key)
 
 		switch {
-		case errors.Is(getErr, bus.ErrNotFound) && revision == 0, getErr == nil && there.Revision == revision:
-			return 0, bus.ErrConflict // not stored, or too late: a repetition decides
-		case getErr == nil && bytes.Equal(there.Value, value):
+		case errors.Is(err, bus.ErrNotFound) && revision == 0, err == nil && there.Revision == revision:
+			stored, err = kv.Set(ctx, bus.Sessions, key, value, revision, ttl)
+			if !errors.Is(err, bus.ErrUnknown) && !errors.Is(err, bus.ErrConflict) {
+				return stored, err
+			}
+		case err == nil && bytes.Equal(there.Value, value):
 			return there.Revision, nil
-		case !errors.Is(getErr, bus.ErrUnknown):
-			return 0, err
+		case !errors.Is(err, bus.ErrUnknown):
+			return 0, unknown
 		}
 	}
 
-	return stored, err
+	return 0, unknown
 }
 
 // looks is how often the outcome of a change is asked for.
@@ -484,27 +430,4 @@ func again(ctx context.Context, err error, try int) bool {
 	case <-ctx.Done():
 		return false
 	}
-}
-
-// ttl is how long the bus keeps what belongs to a session: as long as a session lasts that is renewed only ten times
-// within its time to live, in whole seconds.
-func (s *Store) ttl() time.Duration {
-	return (s.cfg.TTL + s.cfg.TTL/renewals + time.Second - 1).Truncate(time.Second)
-}
-
-// note makes a component one that has state in a session.
-func (s *Store) note(ctx context.Context, id, component string) error {
-	_, err := s.change(ctx, id, look, func(there *Session, exists bool) error {
-		if !exists {
-			there.State, there.Graph, there.Created = Active, DefaultGraph(), time.Now().UTC()
-		}
-
-		if !slices.Contains(there.Components, component) {
-			there.Components = append(there.Components, component)
-		}
-
-		return nil
-	})
-
-	return err
 }

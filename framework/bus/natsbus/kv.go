@@ -20,8 +20,8 @@ const (
 	headerMarker      = "Nats-Marker-Reason"
 	// headerRevision is the revision of a key whose entry was stored again only to last longer: that of the first one.
 	headerRevision = "Ww-Revision"
-	kvPurge           = "PURGE"
-	maxKeyIDs         = 8
+	kvPurge        = "PURGE"
+	maxKeyIDs      = 8
 )
 
 // kvSubjects returns what the subjects of a bucket's keys begin with.

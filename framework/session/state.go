@@ -119,6 +119,10 @@ func (c *ComponentState) put(ctx context.Context, value []byte) error {
 		return err
 	}
 
+	if most := c.store.kv.Info().MaxBody; most > 0 && len(value) > most {
+		return fmt.Errorf("%d bytes of at most %d: %w", len(value), most, bus.ErrTooLarge)
+	}
+
 	if err := c.store.note(ctx, c.id, c.component, c.revision == 0); err != nil {
 		return err
 	}
@@ -137,5 +141,7 @@ func (c *ComponentState) key() (string, error) {
 		return "", err
 	}
 
-	return subjects.StateKey(name, c.component)
+	key, err := subjects.StateKey(name, c.component)
+
+	return key, invalid(err)
 }

@@ -91,14 +91,23 @@ func (l *locks) lock(ctx context.Context, key string) (unlock func(), err error)
 }
 
 // Name returns the id by which the bus knows a session of this store: that of the tenant's session. It fails for ids
-// that can't be used.
+// that can't be used, with bus.ErrInvalid and subjects.ErrInvalid.
 func (s *Store) Name(id string) (string, error) {
 	name, err := subjects.TenantSession(s.cfg.Tenant, id)
 	if err == nil && subjects.Reserved(name) {
 		err = fmt.Errorf("ids that begin with \"_\" are reserved: %w", subjects.ErrInvalid)
 	}
 
-	return name, err
+	return name, invalid(err)
+}
+
+// invalid makes an error about an id one of the bus, as what the bus itself refuses.
+func invalid(err error) error {
+	if err == nil {
+		return nil
+	}
+
+	return fmt.Errorf("%w: %w", bus.ErrInvalid, err)
 }
 
 // Own returns the store's own id of a session on the bus, and false when it is another tenant's.
@@ -113,7 +122,7 @@ func (s *Store) Own(name string) (id string, mine bool) {
 }
 
 // Create stores a new session: the ID, Graph and Metadata of what it is given. It fails with [ErrExists] when there is
-// one that has not ended.
+// one that has not ended, and stores nothing of what it refuses: with bus.ErrInvalid, or bus.ErrTooLarge.
 func (s *Store) Create(ctx context.Context, fresh Session) (Session, error) {
 	made, err := s.change(ctx, fresh.ID, guessNew, func(there *Session, exists bool) error {
 		if exists && there.State == Active {
@@ -127,7 +136,7 @@ func (s *Store) Create(ctx context.Context, fresh Session) (Session, error) {
 			there.Graph = DefaultGraph()
 		}
 
-		return nil
+		return s.fits(there, 0)
 	})
 	if err != nil {
 		return Session{}, fmt.Errorf("create session %s: %w", fresh.ID, err)
@@ -147,8 +156,8 @@ func (s *Store) Get(ctx context.Context, id string) (Session, error) {
 }
 
 // Update changes a session: change gets what is there now, again whenever somebody else was faster, so no change of
-// anybody is lost. It renews the session. It fails with bus.ErrNotFound, or with what change returns. ID, Tenant and
-// Created stay as they are.
+// anybody is lost. It renews the session. It fails with bus.ErrNotFound, with what change returns, or as Create does for
+// what can't be stored. ID, Tenant and Created stay as they are.
 func (s *Store) Update(ctx context.Context, id string, change func(*Session) error) (Session, error) {
 	changed, err := s.change(ctx, id, look, func(there *Session, exists bool) error {
 		if !exists {
@@ -156,16 +165,36 @@ func (s *Store) Update(ctx context.Context, id string, change func(*Session) err
 		}
 
 		created := there.Created
-		err := change(there)
+
+		before, err := there.given()
+		if err == nil {
+			err = change(there)
+		}
+
+		if err != nil {
+			return err
+		}
+
 		there.Created = created
 
-		return err
+		return s.fits(there, before)
 	})
 	if err != nil {
 		return Session{}, fmt.Errorf("update session %s: %w", id, err)
 	}
 
 	return changed, nil
+}
+
+// fits refuses a record that is too large, or leaves too little room for the components that save state later and are
+// noted in it. One that was as large before stays, so that its session can be renewed and ended.
+func (s *Store) fits(there *Session, before int) error {
+	size, err := there.given()
+	if most := s.kv.Info().MaxBody / 2; err == nil && size > before && most > 0 && size > most {
+		err = fmt.Errorf("a graph and metadata of %d bytes, of at most %d: %w", size, most, bus.ErrTooLarge)
+	}
+
+	return err
 }
 
 // End ends a session: it cancels every turn in it for the reason given, which ends their streams, and deletes the state
@@ -298,7 +327,7 @@ func (s *Store) key(id string) (key, tenant string, err error) {
 	key, err = subjects.SessionKey(name)
 	tenant, _ = subjects.SplitTenant(name)
 
-	return key, tenant, err
+	return key, tenant, invalid(err)
 }
 
 // guess says whether a change takes a session for new before it looks. That saves the look where it is new, and costs one

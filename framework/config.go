@@ -65,7 +65,8 @@ type Config struct {
 	// Tenant whose sessions a client sees; it reaches no other's. A service works for all tenants. See session.Store for
 	// who enforces it. Defaults to none: the client sees all.
 	Tenant string
-	// SessionTTL is how long a session and the state in it last without activity, at least 1 s. Defaults to 1 h.
+	// SessionTTL is how long a session and the state in it last without activity, at least 1 s. Defaults to as long as the
+	// bus keeps streams (bus.Info.Retention), 24 h where nothing else is set; see session.Config.
 	SessionTTL time.Duration
 	// Instance is this instance's id in the registry. A second process with the id is refused while the first one runs,
 	// and waits until the entry of one that crashed has expired. Defaults to a random id.

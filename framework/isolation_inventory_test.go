@@ -214,6 +214,7 @@ func harmless() []reason {
 		{"session", "Chain DefaultGraph", value},
 		{"session", "Mark NewStore NewWatch Post", "needs a bus or a stream.Store, and no client gives one away"},
 		{"session.Graph", "Has", value},
+		{"session.Store", "Interval", process},
 		{"bus.Cursor", "Before Number String", value},
 		{"bus.State", "Final", value},
 		{"bus.StreamID", "String", value},

@@ -16,7 +16,7 @@ func storeAttempts() []attempt {
 			"session.Filter.Before", (*intruder).lists},
 		{"session.Store.Get", (*intruder).gets},
 		{"session.Store.Update session.Session.ID session.Session.Tenant session.Session.Created", (*intruder).updates},
-		{"session.Store.Touch", (*intruder).touches},
+		{"session.Store.Touch session.Store.Renew", (*intruder).touches},
 		{"session.Store.State session.ComponentState.Load session.ComponentState.Save session.Update", (*intruder).states},
 		{"session.Store.End", (*intruder).ends},
 		{
@@ -117,7 +117,9 @@ func (i *intruder) saysWhoItIs(id string, there session.Session) {
 }
 
 func (i *intruder) touches() {
-	i.each(func(id string) error { return i.client.Sessions().Touch(i.t.Context(), id) })
+	i.each(func(id string) error {
+		return errors.Join(i.client.Sessions().Touch(i.t.Context(), id), i.client.Sessions().Renew(i.t.Context(), id))
+	})
 }
 
 func (i *intruder) states() {

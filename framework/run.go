@@ -184,7 +184,7 @@ func (s *Service) attempt(c *Client) turn.Handler {
 			return err
 		}
 
-		return handle(ctx, t)
+		return c.during(ctx, a.Record.Session, func() error { return handle(ctx, t) })
 	}
 }
 

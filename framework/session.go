@@ -2,6 +2,7 @@ package framework
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"github.com/woodwork-go/woodwork/framework/session"
@@ -47,8 +48,46 @@ func (c *Client) complete(p Post) (Post, error) {
 	return p, err
 }
 
-// touchTimeout bounds the renewal of a session beside a post.
+// touchTimeout bounds one renewal of a session.
 const touchTimeout = time.Second
+
+// during calls f for a session that is renewed for as long as that goes on: a turn may take longer than a session lasts
+// to which nobody posts.
+func (c *Client) during(ctx context.Context, session string, f func() error) error {
+	ctx, stop := context.WithCancel(ctx)
+
+	var renewing sync.WaitGroup
+
+	renewing.Go(func() { c.renew(ctx, session) })
+
+	defer renewing.Wait()
+	defer stop()
+
+	return f()
+}
+
+// renew renews a session until ctx ends. The session lasts for a few renewals that fail, so a failure only is logged.
+func (c *Client) renew(ctx context.Context, session string) {
+	due := time.NewTicker(c.everyone.Interval())
+	defer due.Stop()
+
+	for {
+		select {
+		case <-due.C:
+		case <-ctx.Done():
+			return
+		}
+
+		try, cancel := context.WithTimeout(ctx, touchTimeout)
+		err := c.everyone.Renew(try, session)
+
+		cancel()
+
+		if err != nil && ctx.Err() == nil {
+			c.log.Warn().Err(err).Str("session", session).Msg("could not renew the session of a turn under way")
+		}
+	}
+}
 
 // touch renews the session of a turn that is posted. The turn is safe without it, so a failure only is logged.
 func (c *Client) touch(ctx context.Context, p Post) {

@@ -13,6 +13,7 @@ const (
 	published      = "_published"
 	subscribers    = "_subscriber"
 	served         = "_served"
+	tried          = "_tried"
 	breakers       = "_breaker"
 	// noTenant stands for the tenant of sessions that have none.
 	noTenant = "_"
@@ -123,6 +124,20 @@ func PublishedKey(session, message string) (string, error) {
 	key, err := joined("session", session, "message", message)
 
 	return published + "." + key, err
+}
+
+// TriedKey returns the key of how often a message in a mailbox was tried: "_tried.<session>.<mailbox>.<message>".
+func TriedKey(session, mailbox, message string) (string, error) {
+	key, err := joined("session", session, "mailbox", mailbox)
+	if err == nil {
+		err = CheckID("message", message)
+	}
+
+	if err != nil {
+		return "", err
+	}
+
+	return tried + "." + key + "." + message, nil
 }
 
 // SubscriberKey returns the key of how far a named subscriber is in a session's messages:

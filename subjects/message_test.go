@@ -15,6 +15,7 @@ func TestNamesOfMessages(t *testing.T) {
 
 	for want, build := range map[string]func() (string, error){
 		"_msg-llm":              func() (string, error) { return subjects.MessageBox("llm") },
+		"_tried.s1._msg-llm.m1": func() (string, error) { return subjects.TriedKey("s1", "_msg-llm", "m1") },
 		"_published.s1.msg-1":   func() (string, error) { return subjects.PublishedKey("s1", "msg-1") },
 		"_subscriber._app.name": func() (string, error) { return subjects.SubscriberKey(subjects.AppSession, "name") },
 	} {

@@ -46,8 +46,7 @@ func (b *Bus) note(ctx context.Context, last served) error {
 		return nil
 	}
 
-	_, err := b.Set(ctx, bus.Sessions, last.key, []byte(b.cfg.Instance), last.revision, b.cfg.TTL.Truncate(time.Second))
-	if err != nil && !errors.Is(err, bus.ErrConflict) {
+	if err := b.store(ctx, last); err != nil {
 		return fmt.Errorf("note who serves the session: %w", err)
 	}
 
@@ -61,6 +60,28 @@ func (b *Bus) note(ctx context.Context, last served) error {
 	b.noted[last.key] = time.Now()
 
 	return nil
+}
+
+// store stores the note. One that says the same as before is renewed only: it must not stand in the way of another
+// instance that serves the session meanwhile.
+func (b *Bus) store(ctx context.Context, last served) error {
+	ttl := b.cfg.TTL.Truncate(time.Second)
+
+	if last.instance == b.cfg.Instance {
+		err := b.Renew(ctx, bus.Sessions, last.key, ttl)
+		if !errors.Is(err, bus.ErrNotFound) {
+			return err //nolint:wrapcheck // note says what it is about
+		}
+
+		last.revision = 0
+	}
+
+	_, err := b.Set(ctx, bus.Sessions, last.key, []byte(b.cfg.Instance), last.revision, ttl)
+	if errors.Is(err, bus.ErrConflict) {
+		return nil
+	}
+
+	return err //nolint:wrapcheck // note says what it is about
 }
 
 // due reports whether a note of this instance has to be renewed.

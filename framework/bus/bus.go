@@ -52,6 +52,8 @@ type Info struct {
 	Durability Durability
 	// MaxBody is the largest body of a frame or letter in bytes that the broker accepts.
 	MaxBody int
+	// Retention is for how long the bus keeps what is appended to a log, at least; 0 is for ever.
+	Retention time.Duration
 }
 
 // Connection is how the connection of a bus to its broker does, as far as this process has noticed: a broker that falls

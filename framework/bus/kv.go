@@ -21,7 +21,7 @@ const (
 type KVEntry struct {
 	Key   string
 	Value []byte
-	// Revision grows with every change of the key; 0 means that there is none.
+	// Revision grows with every change of the key, and stays when the key is only renewed; 0 means that there is none.
 	Revision uint64
 }
 
@@ -35,6 +35,11 @@ type KV interface {
 	// expired) and returns the new revision, or [ErrConflict]. A positive ttl (whole seconds, at least 1 s) makes the
 	// key expire unless it is set again; zero keeps it. It may return [ErrUnknown]: read the key again.
 	Set(ctx context.Context, b Bucket, key string, value []byte, revision uint64, ttl time.Duration) (uint64, error)
+
+	// Renew makes a key last for ttl from now on, as [KV].Set takes it, and changes nothing else: its value and its revision
+	// stay, so that who has read the key before can still change it. It fails with [ErrNotFound] when there is no such key.
+	// It may return [ErrUnknown]; repeating it is harmless. Watches may yield the key once more as it was.
+	Renew(ctx context.Context, b Bucket, key string, ttl time.Duration) error
 
 	// Delete removes the key on condition that it is at the given revision; 0 removes whatever is there.
 	Delete(ctx context.Context, b Bucket, key string, revision uint64) error

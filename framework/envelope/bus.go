@@ -9,6 +9,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/rs/zerolog"
+
 	"github.com/woodwork-go/woodwork/framework/bus"
 	"github.com/woodwork-go/woodwork/framework/stream"
 	"github.com/woodwork-go/woodwork/subjects"
@@ -25,6 +27,8 @@ type Config struct {
 	BackoffMax time.Duration
 	// Concurrency is how many mailboxes of a component are worked on at once. Defaults to 64.
 	Concurrency int
+	// Logger gets handlers that panicked. Defaults to none.
+	Logger zerolog.Logger
 }
 
 // recheck is how often a subscription that hears nothing looks whether its log has begun anew.

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"time"
 
 	"github.com/woodwork-go/woodwork/framework/bus"
@@ -15,6 +16,7 @@ import (
 const (
 	reasonExpired   = "expired"
 	reasonExhausted = "retries exhausted"
+	reasonCut       = "interrupted: the handler of an earlier delivery did not come to its end"
 )
 
 // Send stores a message in the mailbox of its Target and Session and returns it as it was stored. It returns after the
@@ -69,7 +71,10 @@ func (b *Bus) post(ctx context.Context, m Message, letter string, body []byte) e
 // closed, or the bus's error.
 //
 // A message whose handler fails is tried again later, while those of its session wait, as [Message].MaxRetries and TTL
-// allow; then, and when it has expired before, it is set aside as a dead letter. One of AtMostOnce is not tried again.
+// allow; then, and when it has expired before, it is set aside as a dead letter. So is one whose handler panics, or ends
+// its process, time after time. That it was handed out and not tried takes no retry away. One of AtMostOnce is not tried
+// again: where its process died, or lost the mailbox to another one, before it was done, it is set aside as interrupted.
+// That costs a write for each; of the other modes only messages that failed or were handed out before cost more.
 func (b *Bus) Handle(ctx context.Context, component string, handler Handler) error {
 	box, err := subjects.MessageBox(component)
 	if err != nil {
@@ -144,12 +149,53 @@ func (b *Bus) deliver(ctx context.Context, l *bus.Letter, handler Handler) (wait
 		return 0, true, b.buryLetter(ctx, l, err.Error())
 	}
 
-	m.RetryCount = max(l.Deliveries-1, 0)
-
-	if m.Expired(time.Now()) {
+	now := time.Now()
+	if m.Expired(now) {
 		b.stats.expired(1)
 
 		return 0, true, b.buryLetter(ctx, l, reasonExpired)
+	}
+
+	t, err := b.triesOf(l, &m, now)
+	if err != nil {
+		return 0, true, b.buryLetter(ctx, l, err.Error()) // it is none that Send has sent
+	}
+
+	if m.Mode == AtMostOnce {
+		return 0, true, b.deliverOnce(ctx, t, handler, m)
+	}
+
+	if m.RetryCount, err = t.begin(ctx); err != nil {
+		return 0, false, err
+	}
+
+	return b.try(ctx, t, handler, m)
+}
+
+// deliverOnce handles a message of AtMostOnce, unless somebody has begun to. Who fails, and who doesn't come to an end,
+// leaves a dead letter.
+func (b *Bus) deliverOnce(ctx context.Context, t *tries, handler Handler, m Message) error {
+	switch err := t.once(ctx); {
+	case errors.Is(err, errCopy):
+		return nil
+	case errors.Is(err, errCut):
+		return b.buryLetter(ctx, t.letter, reasonCut)
+	case err != nil:
+		return err
+	}
+
+	failure := b.handle(ctx, handler, m)
+	if failure == nil || ctx.Err() != nil {
+		return context.Cause(ctx) // who has the claim now finds that the try has begun
+	}
+
+	return b.buryLetter(ctx, t.letter, reason(m, failure))
+}
+
+// try handles a message that may be tried again.
+func (b *Bus) try(ctx context.Context, t *tries, handler Handler, m Message) (wait time.Duration, done bool, err error) {
+	if m.RetryCount > max(m.MaxRetries, 0) { // of which none has said that it failed
+		return 0, true, b.buryLetter(ctx, t.letter, reason(m, errDied))
 	}
 
 	if m.RetryCount > 0 {
@@ -162,13 +208,21 @@ func (b *Bus) deliver(ctx context.Context, l *bus.Letter, handler Handler) (wait
 	case failure == nil:
 		return 0, true, nil
 	case ctx.Err() != nil:
+		t.cut(ctx)
+
 		return 0, false, context.Cause(ctx) // the claim was lost; another one has the message
-	case m.Mode != AtMostOnce && m.CanRetry(time.Now()):
-		return b.backoff(m.RetryCount), false, nil
+	case m.CanRetry(time.Now()):
+		return b.backoff(m.RetryCount), false, t.failed(ctx)
 	}
 
-	return 0, true, b.buryLetter(ctx, l, reason(m, failure))
+	return 0, true, b.buryLetter(ctx, t.letter, reason(m, failure))
 }
+
+// errPanic: a handler panicked.
+var errPanic = errors.New("the handler panicked")
+
+// errDied: each try of a message that was not noted as failed ended with its process.
+var errDied = errors.New("the process of each try ended while it handled the message")
 
 // reason says why a message is set aside.
 func reason(m Message, failure error) string {
@@ -180,12 +234,19 @@ func reason(m Message, failure error) string {
 	return why + ": " + failure.Error()
 }
 
-// handle calls a handler and counts how it went.
-func (b *Bus) handle(ctx context.Context, handler Handler, m Message) error {
-	err := handler(ctx, m)
-	b.stats.handled(time.Since(m.CreatedAt), err)
+// handle calls a handler and counts how it went. One that panics has failed.
+func (b *Bus) handle(ctx context.Context, handler Handler, m Message) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("%w: %v", errPanic, p)
+			b.cfg.Logger.Error().Str("message", m.ID).Str("event", m.EventType).Bytes("stack", debug.Stack()).
+				Msg("the handler of a message panicked")
+		}
 
-	return err
+		b.stats.handled(time.Since(m.CreatedAt), err)
+	}()
+
+	return handler(ctx, m)
 }
 
 // backoff returns how long a message waits before its next try.

@@ -12,5 +12,5 @@
 //
 // File map: message.go the message, json.go its JSON; pattern.go which events a pattern matches; bus.go the bus of
 // messages; once.go messages that are published once; subscribe.go subscriptions; direct.go messages to a component;
-// dead.go dead letters; stats.go counts and health.
+// tried.go how often one was tried; dead.go dead letters; stats.go counts and health.
 package envelope

@@ -109,8 +109,11 @@ func (m *Member) Joined() <-chan struct{} { return m.joined }
 // errTransition: the state doesn't follow from the one before.
 var errTransition = errors.New("not a state that follows")
 
-// Become changes the state, which is announced at once; problem says why, for [Failed]. It refuses what [State.May]
-// does.
+// maxProblem bounds what a member says is wrong, in bytes: an error may have any text, and the entry must fit the bus.
+const maxProblem = 4 << 10
+
+// Become changes the state, which is announced at once; problem says why, for [Failed], of which the first 4 KiB are
+// told. It refuses what [State.May] does.
 func (m *Member) Become(s State, problem string) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -119,7 +122,7 @@ func (m *Member) Become(s State, problem string) error {
 		return fmt.Errorf("instance %s: %s after %s: %w", &m.self, s, m.self.State, errTransition)
 	}
 
-	m.self.State, m.problem = s, problem
+	m.self.State, m.problem = s, strings.ToValidUTF8(problem[:min(len(problem), maxProblem)], "")
 	m.Refresh()
 
 	return nil

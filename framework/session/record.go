@@ -1,12 +1,15 @@
 package session
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"time"
+	"unicode/utf8"
 
+	"github.com/woodwork-go/woodwork/framework/bus"
 	"github.com/woodwork-go/woodwork/subjects"
 )
 
@@ -56,7 +59,7 @@ type Session struct {
 	State State `json:"state"`
 	// Graph describes its components for those who look at it; routing follows from the components' own settings.
 	Graph Graph `json:"graph"`
-	// Metadata is the application's.
+	// Metadata is the application's: UTF-8, with the graph at most half of bus.Info.MaxBody as JSON.
 	Metadata map[string]string `json:"metadata,omitempty"`
 	// Components have saved state in the session.
 	Components []string `json:"components,omitempty"`
@@ -68,14 +71,21 @@ type Session struct {
 	Write string `json:"write"`
 }
 
-// errState: the session's state is none that exists.
-var errState = errors.New("use active or ended")
+// begin makes it one that has just begun.
+func (s *Session) begin() { s.State, s.Components, s.Created = Active, nil, time.Now().UTC() }
 
-// check reports everything in the session that can't be stored.
+var (
+	// errState: the session's state is none that exists.
+	errState = errors.New("use active or ended")
+	// errText: JSON would store something else.
+	errText = errors.New("use valid UTF-8")
+)
+
+// check reports everything in the session that can't be stored, as bus.ErrInvalid.
 func (s *Session) check() error {
 	var errs []error
 	if s.State != Active && s.State != Ended {
-		errs = append(errs, fmt.Errorf("state %q: %w", s.State, errState))
+		errs = append(errs, fmt.Errorf("state %.40q: %w", s.State, errState))
 	}
 
 	for from, targets := range s.Graph {
@@ -84,7 +94,28 @@ func (s *Session) check() error {
 		}
 	}
 
-	return errors.Join(errs...)
+	for name, value := range s.Metadata {
+		if !utf8.ValidString(name) || !utf8.ValidString(value) {
+			errs = append(errs, fmt.Errorf("metadata %.40q: %w", name, errText))
+		}
+	}
+
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("%w: %w", bus.ErrInvalid, err)
+	}
+
+	return nil
+}
+
+// given returns how many bytes the record has that the application gives, as it is stored. Those of the components are
+// for the session to add.
+func (s *Session) given() (int, error) {
+	value, err := json.Marshal(struct {
+		Graph    Graph             `json:"graph"`
+		Metadata map[string]string `json:"metadata"`
+	}{s.Graph, s.Metadata})
+
+	return len(value), err
 }
 
 // Filter selects sessions. What is zero doesn't matter; what is set must all hold.

@@ -42,8 +42,8 @@ func (c *ComponentState) Load(ctx context.Context, v any) error {
 }
 
 // Save stores v in place of the state that Load saw. It returns bus.ErrConflict when somebody else saved since: load
-// again and decide, or use [Update]. The size of the JSON is bounded by bus.Info.MaxBody. The state lasts as long as the
-// session.
+// again and decide, or use [Update]; that the session was renewed since is no change. The size of the JSON is bounded by
+// bus.Info.MaxBody, over which it returns bus.ErrTooLarge. The state lasts as long as the session, which saving renews.
 func (c *ComponentState) Save(ctx context.Context, v any) error {
 	value, err := json.Marshal(v)
 	if err != nil {
@@ -119,10 +119,12 @@ func (c *ComponentState) put(ctx context.Context, value []byte) error {
 		return err
 	}
 
-	if c.revision == 0 {
-		if err := c.store.note(ctx, c.id, c.component); err != nil {
-			return err
-		}
+	if most := c.store.kv.Info().MaxBody; most > 0 && len(value) > most {
+		return fmt.Errorf("%d bytes of at most %d: %w", len(value), most, bus.ErrTooLarge)
+	}
+
+	if err := c.store.note(ctx, c.id, c.component, c.revision == 0); err != nil {
+		return err
 	}
 
 	revision, err := set(ctx, c.store.kv, key, value, c.revision, c.store.ttl())
@@ -133,26 +135,13 @@ func (c *ComponentState) put(ctx context.Context, value []byte) error {
 	return err
 }
 
-// renew lets the state last as long as a session that was renewed now. One that is changed at this moment is renewed by
-// that.
-func (c *ComponentState) renew(ctx context.Context) error {
-	value, err := c.get(ctx)
-	if err != nil || value == nil {
-		return err
-	}
-
-	if err := c.put(ctx, value); err != nil && !errors.Is(err, bus.ErrConflict) {
-		return err
-	}
-
-	return nil
-}
-
 func (c *ComponentState) key() (string, error) {
 	name, err := c.store.Name(c.id)
 	if err != nil {
 		return "", err
 	}
 
-	return subjects.StateKey(name, c.component)
+	key, err := subjects.StateKey(name, c.component)
+
+	return key, invalid(err)
 }

@@ -11,7 +11,6 @@ import (
 	"io"
 	"iter"
 	mathrand "math/rand/v2"
-	"slices"
 	"sync"
 	"time"
 
@@ -20,12 +19,11 @@ import (
 	"github.com/woodwork-go/woodwork/subjects"
 )
 
-// DefaultTTL is how long a session lasts without activity when nothing else is said.
-const DefaultTTL = time.Hour
-
 // Config says how a [Store] keeps sessions. The zero value works.
 type Config struct {
-	// TTL is how long a session and the state in it last without activity, at least 1 s. Defaults to [DefaultTTL].
+	// TTL is how long a session and the state in it last without activity, at least 1 s; it may be shorter or longer than
+	// the bus keeps streams. Defaults to bus.Info.Retention, as long as the streams of the session can be read; where the
+	// bus keeps them for ever, a session lasts until it is ended.
 	TTL time.Duration
 	// Tenant whose sessions the store sees. Defaults to none: the store sees the sessions of all tenants.
 	Tenant string
@@ -37,7 +35,7 @@ type Config struct {
 // is given. This library enforces that, not the bus: a program that opens a store without a tenant sees all. Only an
 // account of its own on NATS keeps a program that is not trusted away from others' data.
 type Store struct {
-	kv      bus.KV
+	kv      Keys
 	streams *stream.Store
 	cfg     Config
 
@@ -47,13 +45,21 @@ type Store struct {
 	changing, updating locks // of sessions, and of components' states
 }
 
+// Keys are the part of a bus that a [Store] keeps sessions with.
+type Keys interface {
+	bus.KV
+
+	// Info says how much the bus takes and for how long it keeps streams.
+	Info() bus.Info
+}
+
 // ErrExists refuses to create a session that is there.
 var ErrExists = errors.New("the session exists already")
 
 // NewStore returns a store on a bus's keys; streams has the sessions' streams.
-func NewStore(kv bus.KV, streams *stream.Store, cfg Config) *Store {
+func NewStore(kv Keys, streams *stream.Store, cfg Config) *Store {
 	if cfg.TTL <= 0 {
-		cfg.TTL = DefaultTTL
+		cfg.TTL = kv.Info().Retention
 	}
 
 	s := &Store{kv: kv, streams: streams, cfg: cfg, renewed: map[string]time.Time{}}
@@ -85,14 +91,23 @@ func (l *locks) lock(ctx context.Context, key string) (unlock func(), err error)
 }
 
 // Name returns the id by which the bus knows a session of this store: that of the tenant's session. It fails for ids
-// that can't be used.
+// that can't be used, with bus.ErrInvalid and subjects.ErrInvalid.
 func (s *Store) Name(id string) (string, error) {
 	name, err := subjects.TenantSession(s.cfg.Tenant, id)
 	if err == nil && subjects.Reserved(name) {
 		err = fmt.Errorf("ids that begin with \"_\" are reserved: %w", subjects.ErrInvalid)
 	}
 
-	return name, err
+	return name, invalid(err)
+}
+
+// invalid makes an error about an id one of the bus, as what the bus itself refuses.
+func invalid(err error) error {
+	if err == nil {
+		return nil
+	}
+
+	return fmt.Errorf("%w: %w", bus.ErrInvalid, err)
 }
 
 // Own returns the store's own id of a session on the bus, and false when it is another tenant's.
@@ -107,21 +122,21 @@ func (s *Store) Own(name string) (id string, mine bool) {
 }
 
 // Create stores a new session: the ID, Graph and Metadata of what it is given. It fails with [ErrExists] when there is
-// one that has not ended.
+// one that has not ended, and stores nothing of what it refuses: with bus.ErrInvalid, or bus.ErrTooLarge.
 func (s *Store) Create(ctx context.Context, fresh Session) (Session, error) {
 	made, err := s.change(ctx, fresh.ID, guessNew, func(there *Session, exists bool) error {
 		if exists && there.State == Active {
 			return ErrExists
 		}
 
-		there.State, there.Graph, there.Metadata = Active, fresh.Graph, fresh.Metadata
-		there.Components, there.Created = nil, time.Now().UTC()
+		there.begin()
+		there.Graph, there.Metadata = fresh.Graph, fresh.Metadata
 
 		if there.Graph == nil {
 			there.Graph = DefaultGraph()
 		}
 
-		return nil
+		return s.fits(there, 0)
 	})
 	if err != nil {
 		return Session{}, fmt.Errorf("create session %s: %w", fresh.ID, err)
@@ -141,8 +156,8 @@ func (s *Store) Get(ctx context.Context, id string) (Session, error) {
 }
 
 // Update changes a session: change gets what is there now, again whenever somebody else was faster, so no change of
-// anybody is lost. It renews the session. It fails with bus.ErrNotFound, or with what change returns. ID, Tenant and
-// Created stay as they are.
+// anybody is lost. It renews the session. It fails with bus.ErrNotFound, with what change returns, or as Create does for
+// what can't be stored. ID, Tenant and Created stay as they are.
 func (s *Store) Update(ctx context.Context, id string, change func(*Session) error) (Session, error) {
 	changed, err := s.change(ctx, id, look, func(there *Session, exists bool) error {
 		if !exists {
@@ -150,10 +165,19 @@ func (s *Store) Update(ctx context.Context, id string, change func(*Session) err
 		}
 
 		created := there.Created
-		err := change(there)
+
+		before, err := there.given()
+		if err == nil {
+			err = change(there)
+		}
+
+		if err != nil {
+			return err
+		}
+
 		there.Created = created
 
-		return err
+		return s.fits(there, before)
 	})
 	if err != nil {
 		return Session{}, fmt.Errorf("update session %s: %w", id, err)
@@ -162,71 +186,15 @@ func (s *Store) Update(ctx context.Context, id string, change func(*Session) err
 	return changed, nil
 }
 
-// renewals is how many times within its time to live a session in use is renewed, at most.
-const renewals = 10
-
-// maxRenewed bounds how many sessions a store remembers to have renewed.
-const maxRenewed = 10_000
-
-// Touch says that a session is in use: it makes one that is not there, or has ended, and renews one that is, with the
-// state that components keep in it. It does so once in a tenth of the time to live, and nothing in between.
-func (s *Store) Touch(ctx context.Context, id string) error {
-	due, first := s.due(id)
-	if !due {
-		return nil
+// fits refuses a record that is too large, or leaves too little room for the components that save state later and are
+// noted in it. One that was as large before stays, so that its session can be renewed and ended.
+func (s *Store) fits(there *Session, before int) error {
+	size, err := there.given()
+	if most := s.kv.Info().MaxBody / 2; err == nil && size > before && most > 0 && size > most {
+		err = fmt.Errorf("a graph and metadata of %d bytes, of at most %d: %w", size, most, bus.ErrTooLarge)
 	}
 
-	there, err := s.change(ctx, id, first, func(there *Session, exists bool) error {
-		if !exists || there.State != Active {
-			there.State, there.Created, there.Components = Active, time.Now().UTC(), nil
-		}
-
-		if there.Graph == nil {
-			there.Graph = DefaultGraph()
-		}
-
-		return nil
-	})
-	for _, component := range there.Components {
-		err = errors.Join(err, s.State(id, component).renew(ctx))
-	}
-
-	if err != nil {
-		s.forget(id)
-
-		return fmt.Errorf("renew session %s: %w", id, err)
-	}
-
-	return nil
-}
-
-// due reports whether a session should be renewed, and notes that it is. One that this store has not met is most often
-// new.
-func (s *Store) due(id string) (due bool, first guess) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-
-	now := time.Now()
-
-	last, known := s.renewed[id]
-	if known && now.Sub(last) < s.cfg.TTL/renewals {
-		return false, look
-	}
-
-	if len(s.renewed) >= maxRenewed {
-		clear(s.renewed)
-	}
-
-	s.renewed[id] = now
-
-	return true, guess(!known)
-}
-
-func (s *Store) forget(id string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-
-	delete(s.renewed, id)
+	return err
 }
 
 // End ends a session: it cancels every turn in it for the reason given, which ends their streams, and deletes the state
@@ -359,7 +327,7 @@ func (s *Store) key(id string) (key, tenant string, err error) {
 	key, err = subjects.SessionKey(name)
 	tenant, _ = subjects.SplitTenant(name)
 
-	return key, tenant, err
+	return key, tenant, invalid(err)
 }
 
 // guess says whether a change takes a session for new before it looks. That saves the look where it is new, and costs one
@@ -440,27 +408,34 @@ func (s *Store) store(ctx context.Context, key string, there Session, revision u
 	return err
 }
 
-// set stores a value at a revision. While the outcome is unknown it looks whether the value is there. Only when others
-// have changed the key since can it not tell, and then it says so.
+// set stores a value at a revision. While the outcome is unknown it looks whether the value is there, and stores it once
+// more where nothing has changed: of the two only one can be. Only when others have changed the key since can it not tell,
+// and then it says so.
 func set(
 	ctx context.Context, kv bus.KV, key string, value []byte, revision uint64, ttl time.Duration,
 ) (uint64, error) {
-	stored, err := kv.Set(ctx, bus.Sessions, key, value, revision, ttl)
+	stored, unknown := kv.Set(ctx, bus.Sessions, key, value, revision, ttl)
+	if !errors.Is(unknown, bus.ErrUnknown) {
+		return stored, unknown
+	}
 
-	for try := 0; errors.Is(err, bus.ErrUnknown) && try < looks; try++ {
-		there, getErr := kv.Get(ctx, bus.Sessions, key)
+	for range looks {
+		there, err := kv.Get(ctx, bus.Sessions, key)
 
 		switch {
-		case errors.Is(getErr, bus.ErrNotFound) && revision == 0, getErr == nil && there.Revision == revision:
-			return 0, bus.ErrConflict // not stored, or too late: a repetition decides
-		case getErr == nil && bytes.Equal(there.Value, value):
+		case errors.Is(err, bus.ErrNotFound) && revision == 0, err == nil && there.Revision == revision:
+			stored, err = kv.Set(ctx, bus.Sessions, key, value, revision, ttl)
+			if !errors.Is(err, bus.ErrUnknown) && !errors.Is(err, bus.ErrConflict) {
+				return stored, err
+			}
+		case err == nil && bytes.Equal(there.Value, value):
 			return there.Revision, nil
-		case !errors.Is(getErr, bus.ErrUnknown):
-			return 0, err
+		case !errors.Is(err, bus.ErrUnknown):
+			return 0, unknown
 		}
 	}
 
-	return stored, err
+	return 0, unknown
 }
 
 // looks is how often the outcome of a change is asked for.
@@ -484,27 +459,4 @@ func again(ctx context.Context, err error, try int) bool {
 	case <-ctx.Done():
 		return false
 	}
-}
-
-// ttl is how long the bus keeps what belongs to a session: as long as a session lasts that is renewed only ten times
-// within its time to live, in whole seconds.
-func (s *Store) ttl() time.Duration {
-	return (s.cfg.TTL + s.cfg.TTL/renewals + time.Second - 1).Truncate(time.Second)
-}
-
-// note makes a component one that has state in a session.
-func (s *Store) note(ctx context.Context, id, component string) error {
-	_, err := s.change(ctx, id, look, func(there *Session, exists bool) error {
-		if !exists {
-			there.State, there.Graph, there.Created = Active, DefaultGraph(), time.Now().UTC()
-		}
-
-		if !slices.Contains(there.Components, component) {
-			there.Components = append(there.Components, component)
-		}
-
-		return nil
-	})
-
-	return err
 }

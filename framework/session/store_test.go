@@ -7,7 +7,6 @@ import (
 	"slices"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -247,39 +246,6 @@ func TestListsAreFiltered(t *testing.T) {
 
 		if own := ids(t, acme, session.Filter{}); !cmp.Equal(own, []string{"own"}) {
 			t.Errorf("the tenant sees %q", own)
-		}
-	})
-}
-
-// A session and the state in it last while it is used, and no longer.
-func TestASessionExpires(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		s := newStore(t, membus.New(membus.Config{}), session.Config{})
-		check(t, s.Touch(t.Context(), "s"))
-		check(t, s.State("s", "llm").Save(t.Context(), "kept"))
-
-		for range 20 {
-			<-time.After(session.DefaultTTL / 2) // of the bubble
-			check(t, s.Touch(t.Context(), "s"))
-		}
-
-		<-time.After(session.DefaultTTL)
-
-		var kept string
-		check(t, s.State("s", "llm").Load(t.Context(), &kept))
-
-		if _, err := s.Get(t.Context(), "s"); err != nil || kept != "kept" {
-			t.Errorf("after an hour without activity: %v, state %q", err, kept)
-		}
-
-		<-time.After(session.DefaultTTL / 5)
-
-		kept = ""
-		check(t, s.State("s", "llm").Load(t.Context(), &kept))
-
-		if _, err := s.Get(t.Context(), "s"); !errors.Is(err, bus.ErrNotFound) || kept != "" {
-			t.Errorf("after more than that: %v, state %q", err, kept)
 		}
 	})
 }

@@ -214,6 +214,13 @@ func (b *FaultyBus) Set(
 	return store1(b, OpSet, func() (uint64, error) { return b.Bus.Set(ctx, name, key, value, revision, ttl) })
 }
 
+// Renew implements [bus.KV].
+func (b *FaultyBus) Renew(ctx context.Context, name bus.Bucket, key string, ttl time.Duration) error {
+	_, err := store1(b, OpSet, func() (struct{}, error) { return struct{}{}, b.Bus.Renew(ctx, name, key, ttl) })
+
+	return err
+}
+
 // Delete implements [bus.KV].
 func (b *FaultyBus) Delete(ctx context.Context, name bus.Bucket, key string, revision uint64) error {
 	_, err := store1(b, OpDelete, func() (struct{}, error) {

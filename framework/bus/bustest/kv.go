@@ -22,6 +22,9 @@ func kvCases() []promise {
 		{name: "kv/no change is lost when many change a key", run: manyChange, faults: true},
 		{name: "kv/a key expires", run: keyExpires},
 		{name: "kv/a key that is set again does not expire", run: keyRefreshed},
+		{name: "kv/renewing changes no revision", run: renewKeepsRevision},
+		{name: "kv/a key that is renewed does not expire", run: keyRenewed},
+		{name: "kv/no change is lost while a key is renewed", run: changeWhileRenewed, faults: true},
 	}
 }
 
@@ -241,5 +244,127 @@ func keyRefreshed(t *testing.T, s *suite) {
 
 	if e := must[bus.KVEntry](t)(b.Get(t.Context(), bus.Registry, kept)); string(e.Value) != "2" {
 		t.Errorf("value is %q", e.Value)
+	}
+}
+
+// Who has read a key before it was renewed can change it, and delete it.
+func renewKeepsRevision(t *testing.T, s *suite) {
+	b, other, prefix := s.open(t), s.open(t), newID("k")
+	key := prefix + ".x"
+	renew := func() {
+		t.Helper()
+
+		if err := other.Renew(t.Context(), bus.Sessions, key, time.Hour); err != nil {
+			t.Fatal(err)
+		}
+	}
+
+	wantErr(t, "renew what never was", other.Renew(t.Context(), bus.Sessions, key, time.Hour), bus.ErrNotFound)
+
+	rev := must[uint64](t)(b.Set(t.Context(), bus.Sessions, key, []byte("1"), 0, time.Hour))
+
+	renew()
+	renew()
+
+	want := bus.KVEntry{Key: key, Value: []byte("1"), Revision: rev}
+	same(t, "renewed key", want, must[bus.KVEntry](t)(b.Get(t.Context(), bus.Sessions, key)))
+
+	for _, wrong := range []uint64{0, rev + 1} {
+		_, err := b.Set(t.Context(), bus.Sessions, key, []byte("x"), wrong, 0)
+		wantErr(t, "set at another revision", err, bus.ErrConflict)
+	}
+
+	next := must[uint64](t)(b.Set(t.Context(), bus.Sessions, key, []byte("2"), rev, time.Hour))
+	if next <= rev {
+		t.Errorf("revision %d after %d", next, rev)
+	}
+
+	_, err := b.Set(t.Context(), bus.Sessions, key, []byte("x"), rev, 0)
+	wantErr(t, "set at the revision before", err, bus.ErrConflict)
+
+	renew()
+	wantErr(t, "delete at the revision before", b.Delete(t.Context(), bus.Sessions, key, rev), bus.ErrConflict)
+
+	if err := b.Delete(t.Context(), bus.Sessions, key, next); err != nil {
+		t.Errorf("delete a renewed key: %v", err)
+	}
+
+	wantErr(t, "renew what was deleted", other.Renew(t.Context(), bus.Sessions, key, time.Hour), bus.ErrNotFound)
+	must[uint64](t)(b.Set(t.Context(), bus.Sessions, key, []byte("3"), 0, time.Hour))
+}
+
+func keyRenewed(t *testing.T, s *suite) {
+	b, prefix := s.open(t), newID("k")
+	gone := watchFor(t, s.open(t), prefix, bus.KVGone)
+	beats, kept, short := prefix+".beats", prefix+".kept", prefix+".short"
+	renew := func(key string, ttl time.Duration) {
+		t.Helper()
+
+		if err := b.Renew(t.Context(), bus.Registry, key, ttl); err != nil {
+			t.Fatal(err)
+		}
+	}
+
+	for _, key := range []string{beats, kept} {
+		must[uint64](t)(b.Set(t.Context(), bus.Registry, key, []byte(key), 0, 2*time.Second))
+	}
+
+	must[uint64](t)(b.Set(t.Context(), bus.Registry, short, []byte("1"), 0, 0))
+	renew(kept, 0)
+
+	for range 3 {
+		quiet(t, "gone", gone, 800*time.Millisecond)
+		renew(beats, 2*time.Second)
+	}
+
+	for _, key := range []string{beats, kept} {
+		if e := must[bus.KVEntry](t)(b.Get(t.Context(), bus.Registry, key)); string(e.Value) != key {
+			t.Errorf("value is %q", e.Value)
+		}
+	}
+
+	renew(short, time.Second)
+
+	if e := receive(t, "expiry", gone); e.Entry.Key != short && e.Entry.Key != beats {
+		t.Errorf("gone: %+v", e)
+	}
+}
+
+// Changes of a key that is renewed all the time: none meets a conflict that is none, and none is lost.
+func changeWhileRenewed(t *testing.T, s *suite) {
+	const changes = 30
+
+	key, b, other := newID("k"), s.open(t), s.open(t)
+	ctx, stop := context.WithCancel(within(t))
+
+	if err := addToken(ctx, b, key, "<0>"); err != nil {
+		t.Fatal(err)
+	}
+
+	var renewing sync.WaitGroup
+
+	renewing.Go(func() {
+		for ctx.Err() == nil {
+			err := other.Renew(ctx, bus.Sessions, key, time.Hour)
+			if err != nil && ctx.Err() == nil && !errors.Is(err, bus.ErrUnknown) {
+				t.Errorf("renew: %v", err)
+			}
+		}
+	})
+
+	for n := 1; n <= changes; n++ {
+		if err := addToken(ctx, b, key, fmt.Sprintf("<%d>", n)); err != nil {
+			t.Errorf("change %d: %v", n, err)
+		}
+	}
+
+	stop()
+	renewing.Wait()
+
+	value := string(must[bus.KVEntry](t)(b.Get(t.Context(), bus.Sessions, key)).Value)
+	for n := range changes + 1 {
+		if count := strings.Count(value, fmt.Sprintf("<%d>", n)); count != 1 {
+			t.Errorf("change %d is there %d times", n, count)
+		}
 	}
 }

@@ -109,5 +109,8 @@ func wholeSeconds(t *testing.T, s *suite) {
 	for _, ttl := range []time.Duration{-1, -time.Second, 1, time.Second - 1, 1500 * time.Millisecond} {
 		_, err := b.Set(t.Context(), bus.Registry, newID("k"), nil, 0, ttl)
 		wantErr(t, ttl.String(), err, bus.ErrInvalid)
+
+		err = b.Renew(t.Context(), bus.Registry, newID("k"), ttl)
+		wantErr(t, "renew for "+ttl.String(), err, bus.ErrInvalid)
 	}
 }

@@ -33,7 +33,10 @@ var _ bus.Bus = (*Bus)(nil)
 
 // Info implements [bus.Bus].
 func (b *Bus) Info() bus.Info {
-	return bus.Info{Kind: "memory", URL: "memory:", Durability: bus.Memory, MaxBody: b.broker.cfg.MaxBody}
+	return bus.Info{
+		Kind: "memory", URL: "memory:", Durability: bus.Memory, MaxBody: b.broker.cfg.MaxBody,
+		Retention: max(b.broker.cfg.MaxAge, 0),
+	}
 }
 
 // Connection implements [bus.Bus]. It is up until Close.

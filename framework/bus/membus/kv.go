@@ -88,6 +88,33 @@ func (b *Bus) Set(
 	return k.revision, nil
 }
 
+// Renew implements [bus.KV].
+func (b *Bus) Renew(ctx context.Context, name bus.Bucket, key string, ttl time.Duration) error {
+	k, err := b.bucket(ctx, name, key)
+	if err != nil {
+		return fmt.Errorf("renew key: %w", err)
+	}
+
+	if err := checkValue(nil, ttl, b.broker.cfg.MaxBody); err != nil {
+		return fmt.Errorf("renew key %s: %w", key, err)
+	}
+
+	k.mu.Lock()
+	defer k.mu.Unlock()
+
+	now := time.Now()
+	k.expire(b.broker, now)
+
+	it := k.items[key]
+	if it == nil {
+		return fmt.Errorf("renew key %s: %w", key, bus.ErrNotFound)
+	}
+
+	k.end(it, now, ttl)
+
+	return nil
+}
+
 // Delete implements [bus.KV]. Deleting a key that is not there succeeds with revision 0 and is a conflict otherwise.
 func (b *Bus) Delete(ctx context.Context, name bus.Bucket, key string, revision uint64) error {
 	k, err := b.bucket(ctx, name, key)
@@ -182,13 +209,22 @@ func (k *bucket) at(key string, revision uint64) bool {
 func (k *bucket) put(e bus.KVEntry, now time.Time, ttl time.Duration) {
 	it := &item{entry: e, index: -1}
 	k.items[e.Key] = it
+	k.end(it, now, ttl)
+	k.tell(bus.KVEvent{Kind: bus.KVSet, Entry: e})
+}
+
+// end says when a key expires: ttl from now, or never where that is 0.
+func (k *bucket) end(it *item, now time.Time, ttl time.Duration) {
+	if it.index >= 0 {
+		heap.Remove(&k.expiring, it.index)
+	}
+
+	it.ends = time.Time{}
 
 	if ttl > 0 {
 		it.ends = now.Add(ttl)
 		heap.Push(&k.expiring, it)
 	}
-
-	k.tell(bus.KVEvent{Kind: bus.KVSet, Entry: e})
 }
 
 // drop forgets a key, if it is there, without telling anyone.

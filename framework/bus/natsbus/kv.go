@@ -18,8 +18,10 @@ const (
 	bucketPrefix      = "KV_"
 	headerKVOperation = "KV-Operation"
 	headerMarker      = "Nats-Marker-Reason"
-	kvPurge           = "PURGE"
-	maxKeyIDs         = 8
+	// headerRevision is the revision of a key whose entry was stored again only to last longer: that of the first one.
+	headerRevision = "Ww-Revision"
+	kvPurge        = "PURGE"
+	maxKeyIDs      = 8
 )
 
 // kvSubjects returns what the subjects of a bucket's keys begin with.
@@ -75,7 +77,16 @@ func (b *Bus) Get(ctx context.Context, bucket bus.Bucket, key string) (bus.KVEnt
 		return bus.KVEntry{}, fmt.Errorf("get %s %s: %w", bucket, key, bus.ErrNotFound)
 	}
 
-	return bus.KVEntry{Key: key, Value: m.Data, Revision: m.Seq}, nil
+	return bus.KVEntry{Key: key, Value: m.Data, Revision: revisionOf(m.Header, m.Seq)}, nil
+}
+
+// revisionOf returns the revision of a key by its entry: the sequence of that, or of the one that it renews.
+func revisionOf(h nats.Header, seq uint64) uint64 {
+	if revision, err := strconv.ParseUint(value(h, headerRevision), 10, 64); err == nil && revision < seq {
+		return revision
+	}
+
+	return seq
 }
 
 // gone reports whether an entry marks a key as deleted or expired.
@@ -91,22 +102,74 @@ func (b *Bus) Set(
 	if err != nil {
 		return 0, fmt.Errorf("set key: %w", err)
 	}
-	if ttl < 0 || ttl%time.Second != 0 {
-		return 0, fmt.Errorf("set %s %s: a time to live of %v is not whole seconds: %w", bucket, key, ttl, bus.ErrInvalid)
+	if err := checkTTL(ttl); err != nil {
+		return 0, fmt.Errorf("set %s %s: %w", bucket, key, err)
 	}
 	if len(value) > b.info.MaxBody {
 		return 0, fmt.Errorf("set %s %s: value of %d bytes: %w", bucket, key, len(value), bus.ErrTooLarge)
 	}
-	m := &nats.Msg{Subject: at.publish, Header: nats.Header{}, Data: value}
-	if ttl > 0 {
-		m.Header[headerTTL] = []string{strconv.FormatInt(int64(ttl/time.Second), 10) + "s"}
-	}
-	seq, err := b.update(ctx, at, m, revision)
+	seq, err := b.update(ctx, at, kvMsg(at, value, ttl), revision)
 	if err != nil {
 		return 0, fmt.Errorf("set %s %s: %w", bucket, key, err)
 	}
 
 	return seq, nil
+}
+
+// checkTTL takes whole seconds, 0 for ever.
+func checkTTL(ttl time.Duration) error {
+	if ttl < 0 || ttl%time.Second != 0 {
+		return fmt.Errorf("a time to live of %v is not whole seconds: %w", ttl, bus.ErrInvalid)
+	}
+
+	return nil
+}
+
+func kvMsg(at kvPlace, value []byte, ttl time.Duration) *nats.Msg {
+	m := &nats.Msg{Subject: at.publish, Header: nats.Header{}, Data: value}
+	if ttl > 0 {
+		m.Header[headerTTL] = []string{strconv.FormatInt(int64(ttl/time.Second), 10) + "s"}
+	}
+
+	return m
+}
+
+// Renew makes a key last longer; see [bus.KV]. The server can only store the entry once more, which gives it another
+// sequence; a header keeps the revision.
+func (b *Bus) Renew(ctx context.Context, bucket bus.Bucket, key string, ttl time.Duration) error {
+	at, err := b.kvPlace(bucket, key)
+	if err != nil {
+		return fmt.Errorf("renew key: %w", err)
+	}
+	if err := checkTTL(ttl); err != nil {
+		return fmt.Errorf("renew %s %s: %w", bucket, key, err)
+	}
+	for try := 0; ; try++ {
+		err := b.renew(ctx, at, ttl)
+		if err == nil {
+			return nil
+		}
+		if !errors.Is(err, bus.ErrConflict) || b.pause(ctx, try) != nil {
+			return fmt.Errorf("renew %s %s: %w", bucket, key, err)
+		}
+	}
+}
+
+// renew stores the last entry of a key again. It fails with [bus.ErrConflict] when another one was stored meanwhile.
+func (b *Bus) renew(ctx context.Context, at kvPlace, ttl time.Duration) error {
+	there, err := b.lastMsg(ctx, at.jsStream, at.subject)
+	if err != nil {
+		return err
+	}
+	if there == nil || gone(there.Header) {
+		return bus.ErrNotFound
+	}
+	m := kvMsg(at, there.Data, ttl)
+	m.Header[headerRevision] = []string{strconv.FormatUint(revisionOf(there.Header, there.Seq), 10)}
+	expectLast(m, there.Seq)
+	_, err = b.publishKV(ctx, m)
+
+	return err
 }
 
 // Delete removes a key on condition of its revision; see [bus.KV]. A marker stays behind for a while, for watchers.
@@ -131,28 +194,41 @@ func (b *Bus) Delete(ctx context.Context, bucket bus.Bucket, key string, revisio
 	return nil
 }
 
-// update publishes m if its key is at the revision. Where the key should not exist, a marker that it is gone is no
-// obstacle.
+// updateTries bounds how often an update looks for what stands in its way: a leader that answers from the past does so for
+// a moment only, and who renews keys is there a few times a day.
+const updateTries = 20
+
+// update publishes m if its key is at the revision. The last entry of a key may have a later sequence than that and be no
+// obstacle: one that only renews what is at the revision, or, where the key should not exist, a marker that it is gone.
 func (b *Bus) update(ctx context.Context, at kvPlace, m *nats.Msg, revision uint64) (uint64, error) {
 	expectLast(m, revision)
 	seq, err := b.publishKV(ctx, m)
-	if revision != 0 {
-		return seq, err
-	}
-	for marker := uint64(0); errors.Is(err, bus.ErrConflict); {
+	for try, known := 0, revision; errors.Is(err, bus.ErrConflict) && try < updateTries; try++ {
 		there, getErr := b.lastMsg(ctx, at.jsStream, at.subject)
 		if getErr != nil {
 			return 0, getErr
 		}
-		if there == nil || !gone(there.Header) || there.Seq <= marker {
+		if there == nil || stands(there) != revision {
 			return 0, err
 		}
-		marker = there.Seq
-		expectLast(m, marker)
+		if there.Seq <= known && b.pause(ctx, try) != nil { // the leader answered from the past
+			return 0, err
+		}
+		known = max(known, there.Seq)
+		expectLast(m, known)
 		seq, err = b.publishKV(ctx, m)
 	}
 
 	return seq, err
+}
+
+// stands returns the revision at which the last entry of a key says that it is; 0: it is gone.
+func stands(there *stored) uint64 {
+	if gone(there.Header) {
+		return 0
+	}
+
+	return revisionOf(there.Header, there.Seq)
 }
 
 // publishKV publishes m, again for as long as another write to its key is being decided.

@@ -99,12 +99,12 @@ func (b *Bus) open(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, provisionTimeout)
 	defer cancel()
-	replicas, err := b.provision(ctx)
+	have, err := b.provision(ctx)
 	if err != nil {
 		return err
 	}
-	b.info = b.describe(replicas)
-	b.log.Debug().Str("url", b.info.URL).Int("replicas", replicas).
+	b.info = b.describe(have)
+	b.log.Debug().Str("url", b.info.URL).Int("replicas", have.replicas).
 		Str("durability", string(b.info.Durability)).Msg("bus open")
 
 	return nil
@@ -157,9 +157,9 @@ func (b *Bus) useJetStream(s natscontext.Settings) (err error) {
 }
 
 // describe makes what Info returns.
-func (b *Bus) describe(replicas int) bus.Info {
+func (b *Bus) describe(have deployment) bus.Info {
 	durability := map[bool]bus.Durability{false: bus.Local, true: bus.LocalSynced}
-	if replicas > 1 {
+	if have.replicas > 1 {
 		durability = map[bool]bus.Durability{false: bus.Fast, true: bus.Replicated}
 	}
 	url := b.nc.ConnectedUrlRedacted()
@@ -170,7 +170,7 @@ func (b *Bus) describe(replicas int) bus.Info {
 
 	return bus.Info{
 		Kind: "nats", URL: redact(url), Durability: durability[b.cfg.Synced],
-		MaxBody: max(payload-headerReserve, payload/2),
+		MaxBody: max(payload-headerReserve, payload/2), Retention: have.retention,
 	}
 }
 

@@ -164,8 +164,8 @@ func TestDeploymentIsKept(t *testing.T) {
 	t.Parallel()
 	url := embeddedtest.Run(t).URL()
 	b := open(t, Config{URL: url, Shards: 2, MaxAge: 2 * time.Hour})
-	if again := open(t, Config{URL: url}); again.ns.Shards() != 2 {
-		t.Errorf("shards are %d, want those that are there", again.ns.Shards())
+	if again := open(t, Config{URL: url}); again.ns.Shards() != 2 || again.Info().Retention != 2*time.Hour {
+		t.Errorf("%d shards that are kept for %v, want those that are there", again.ns.Shards(), again.Info().Retention)
 	}
 	wantDialError(t, Config{URL: url, Shards: 3}, "2 shards, not 3", "another application name")
 	age := func() time.Duration {

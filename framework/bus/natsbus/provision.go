@@ -31,31 +31,54 @@ const (
 	placeTimeout = 10 * time.Second
 )
 
-// provision makes what isn't there and checks what is; it returns the number of replicas in force. Any number of
+// deployment is what the servers have of the application, as far as it is not the same everywhere.
+type deployment struct {
+	replicas  int
+	retention time.Duration // of frames, the shortest of all shards; 0: for ever
+}
+
+// provision makes what isn't there and checks what is; it returns what is in force. Any number of
 // processes may do it at once: the servers decide who makes a JetStream stream, and the others take it as it is. The
 // one of turns comes first, so that it decides over the number of shards.
-func (b *Bus) provision(ctx context.Context) (int, error) {
+func (b *Bus) provision(ctx context.Context) (deployment, error) {
 	var err error
 	if b.ns, err = subjects.New(b.cfg.App, b.cfg.Shards); err != nil {
-		return 0, err
+		return deployment{}, err
 	}
 	turns, err := b.ensureTurns(ctx)
 	if err != nil {
-		return 0, err
+		return deployment{}, err
 	}
 	if err := b.adoptShards(turns); err != nil {
-		return 0, err
+		return deployment{}, err
 	}
+	wanted := b.otherConfigs(turns.Replicas)
+	there := make([]jetstream.StreamConfig, len(wanted))
 	group, ctx := errgroup.WithContext(ctx)
-	for _, want := range b.otherConfigs(turns.Replicas) {
-		group.Go(func() error {
-			_, err := b.ensure(ctx, want)
+	for i, want := range wanted {
+		group.Go(func() (err error) {
+			there[i], err = b.ensure(ctx, want)
 
 			return err
 		})
 	}
 
-	return turns.Replicas, group.Wait()
+	err = group.Wait()
+
+	return deployment{replicas: turns.Replicas, retention: retention(there)}, err
+}
+
+// retention returns how long all shards keep frames, 0 for ever.
+func retention(all []jetstream.StreamConfig) time.Duration {
+	shortest := time.Duration(0)
+	for _, c := range all {
+		frames := c.RePublish != nil
+		if frames && c.MaxAge > 0 && (shortest == 0 || c.MaxAge < shortest) {
+			shortest = c.MaxAge
+		}
+	}
+
+	return shortest
 }
 
 // ensureTurns makes the JetStream stream of turns. In a new deployment it finds out how many replicas there can be.

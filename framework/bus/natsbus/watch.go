@@ -172,5 +172,7 @@ func (w *watch) apply(got fed) error {
 		return w.view.Gone(key, got.seq)
 	}
 
-	return w.view.Set(bus.KVEntry{Key: key, Value: got.entry.Data, Revision: got.seq})
+	w.view.Saw(got.seq) // which may be later than the key's revision
+
+	return w.view.Set(bus.KVEntry{Key: key, Value: got.entry.Data, Revision: revisionOf(got.entry.Header, got.seq)})
 }

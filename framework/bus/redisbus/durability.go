@@ -27,7 +27,9 @@ func (all facts) durability() bus.Durability {
 
 // describe makes what Info returns, and warns of a server that keeps nothing.
 func (b *Bus) describe(all facts) {
-	info := bus.Info{Kind: "redis", URL: redact(b.cfg.URL), Durability: all.durability(), MaxBody: maxBody}
+	info := bus.Info{
+		Kind: "redis", URL: redact(b.cfg.URL), Durability: all.durability(), MaxBody: maxBody, Retention: b.cfg.MaxAge,
+	}
 	before := b.info.Swap(&info)
 	if info.Durability == bus.Memory {
 		warning := b.log.Warn().Str("url", info.URL)

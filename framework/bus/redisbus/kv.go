@@ -86,6 +86,29 @@ func (b *Bus) Set(
 	return 0, fmt.Errorf("set %s %s at revision %d: %w", name, key, revision, bus.ErrConflict)
 }
 
+// Renew makes a key last longer; see [bus.KV].
+func (b *Bus) Renew(ctx context.Context, name bus.Bucket, key string, ttl time.Duration) error {
+	keys, err := b.bucket(name, key)
+	if err != nil {
+		return fmt.Errorf("renew key: %w", err)
+	}
+
+	if err := b.checkValue(nil, ttl); err != nil {
+		return fmt.Errorf("renew %s %s: %w", name, key, err)
+	}
+
+	answer, err := b.run(ctx, b.scripts.kvRenew, []string{keys.Values, keys.Expiry}, key, ttl.Microseconds())
+	if err == nil && verdict(answer) == 0 {
+		err = bus.ErrNotFound
+	}
+
+	if err != nil {
+		return fmt.Errorf("renew %s %s: %w", name, key, err)
+	}
+
+	return nil
+}
+
 // Delete removes a key on condition of its revision; see [bus.KV]. Deleting a key that is not there succeeds with
 // revision 0 and is a conflict otherwise.
 func (b *Bus) Delete(ctx context.Context, name bus.Bucket, key string, revision uint64) error {

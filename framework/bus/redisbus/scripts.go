@@ -36,6 +36,8 @@ var (
 	kvGetLua string
 	//go:embed kv_set.lua
 	kvSetLua string
+	//go:embed kv_renew.lua
+	kvRenewLua string
 	//go:embed kv_delete.lua
 	kvDeleteLua string
 	//go:embed kv_list.lua
@@ -57,11 +59,11 @@ var (
 
 // scripts are the steps that reads, mailboxes, keys and dead letters take.
 type scripts struct {
-	read                                     *script
-	post, take, next, done, release, renew   *script
-	backlog                                  *script
-	kvGet, kvSet, kvDelete, kvList, kvExpire *script
-	bury, deadList, deadGet, drop            *script
+	read                                              *script
+	post, take, next, done, release, renew            *script
+	backlog                                           *script
+	kvGet, kvSet, kvRenew, kvDelete, kvList, kvExpire *script
+	bury, deadList, deadGet, drop                     *script
 }
 
 func newScripts() scripts {
@@ -74,7 +76,8 @@ func newScripts() scripts {
 		post: box("post", postLua), take: box("take", takeLua), next: box("next", nextLua),
 		done: box("done", doneLua), release: box("release", releaseLua), renew: box("renew", renewLua),
 		backlog: box("backlog", backlogLua),
-		kvGet:   kv("get key", kvGetLua), kvSet: kv("set key", kvSetLua), kvDelete: kv("delete key", kvDeleteLua),
+		kvGet:   kv("get key", kvGetLua), kvSet: kv("set key", kvSetLua),
+		kvRenew: kv("renew key", kvRenewLua), kvDelete: kv("delete key", kvDeleteLua),
 		kvList: kv("list keys", kvListLua), kvExpire: kv("expire keys", kvExpireLua),
 		bury: dead("bury", buryLua), deadList: dead("list dead letters", deadListLua),
 		deadGet: dead("get dead letter", deadGetLua), drop: dead("drop", dropLua),

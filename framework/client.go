@@ -148,7 +148,7 @@ func (c *Client) Post(ctx context.Context, p Post, data []byte) (Ref, error) {
 		return Ref{}, fmt.Errorf("post turn: %w", err)
 	}
 
-	return p.ref(), c.postTurn(ctx, p, mark)
+	return p.ref(), c.postTurn(ctx, p, mark, false)
 }
 
 // prepare stores the input, renews the session, and returns the turn's place in the session's control log. It does all
@@ -231,7 +231,7 @@ func (c *Client) Open(ctx context.Context, p Post) (*stream.Writer, Ref, error) 
 
 	mark, err := c.mark(ctx, p)
 	if err == nil {
-		err = c.postTurn(ctx, p, mark)
+		err = c.postTurn(ctx, p, mark, true)
 	}
 
 	c.touch(ctx, p)
@@ -310,8 +310,11 @@ func (c *Client) openInput(ctx context.Context, p *Post, fresh bool, readers []s
 	return w, nil
 }
 
-func (c *Client) postTurn(ctx context.Context, p Post, mark uint64) error {
-	r := turn.Record{ID: p.ID, Session: p.Session, Component: p.Component, Root: p.ID, From: p.From, Mark: mark}
+// postTurn posts the turn, ahead of its input or behind it.
+func (c *Client) postTurn(ctx context.Context, p Post, mark uint64, ahead bool) error {
+	r := turn.Record{
+		ID: p.ID, Session: p.Session, Component: p.Component, Root: p.ID, From: p.From, Mark: mark, Ahead: ahead,
+	}
 	if err := turn.Post(ctx, c.bus, r, p.Trace); err != nil {
 		return fmt.Errorf("post: %w", err)
 	}

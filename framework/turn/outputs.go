@@ -21,7 +21,7 @@ const User = "output"
 
 // outputs are the output streams of one attempt: first the turn's own, then its branches.
 type outputs struct {
-	worker *Worker
+	run    *run
 	record Record
 	trace  map[string]string
 	afresh bool
@@ -30,6 +30,7 @@ type outputs struct {
 
 	mu      sync.Mutex
 	writers []*stream.Writer
+	infos   []stream.Info // of the writers
 }
 
 // open opens the stream for the given targets and posts its turn to each of them while the handler runs already.
@@ -41,10 +42,10 @@ func (o *outputs) open(ctx context.Context, to []string) (*stream.Writer, error)
 		Target:    target,
 		Turn:      o.record.ID,
 		Root:      o.record.Root,
-		Type:      o.worker.cfg.Type,
+		Type:      o.run.cfg.Type,
 	}
 
-	w, err := o.worker.store.OpenWriter(ctx, stream.WriterConfig{
+	w, err := o.run.store.OpenWriter(ctx, stream.WriterConfig{
 		Session: o.record.Session, Info: info, Policy: o.policy(), Trace: o.trace,
 		Readers: components(to),
 	})
@@ -59,14 +60,15 @@ func (o *outputs) open(ctx context.Context, to []string) (*stream.Writer, error)
 	}
 
 	o.mu.Lock()
-	o.writers = append(o.writers, w)
+	o.writers, o.infos = append(o.writers, w), append(o.infos, info)
 	o.mu.Unlock()
-
-	posting := context.WithoutCancel(ctx) // the handler may return first
 
 	for _, component := range components(to) {
 		o.posts.Go(func() error {
-			return Post(posting, o.worker.box, Record{
+			ctx, done := o.run.posting()
+			defer done()
+
+			return Post(ctx, o.run.box, Record{
 				ID: info.Stream, Session: o.record.Session, Component: component, Root: o.record.Root,
 				From: o.record.Component, Mark: o.record.Mark,
 			}, w.Trace())
@@ -76,13 +78,22 @@ func (o *outputs) open(ctx context.Context, to []string) (*stream.Writer, error)
 	return w, nil
 }
 
+// posting returns a context for posting the turns of outputs: the handler may return first, but without the claim it is
+// for another instance to do.
+func (r *run) posting() (ctx context.Context, end func()) {
+	ctx, cancel := context.WithCancelCause(r.held)
+	unhook := context.AfterFunc(r.gone, func() { cancel(errDraining) })
+
+	return ctx, func() { unhook(); cancel(nil) }
+}
+
 // policy is that of the next stream to open. Under policy Fail the turn's own stream keeps what readers have seen until
 // the turn was set aside.
 func (o *outputs) policy() stream.Policy {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 
-	if p := o.worker.cfg.Policy; p != stream.Fail || len(o.writers) > 0 {
+	if p := o.run.cfg.Policy; p != stream.Fail || len(o.writers) > 0 {
 		return p
 	}
 
@@ -122,8 +133,13 @@ func (o *outputs) end(ctx context.Context, f fate, cause error) error {
 		return nil
 	}
 
-	for _, w := range slices.Backward(o.writers) {
-		err := endOne(ctx, w, f, cause)
+	for i, w := range slices.Backward(o.writers) {
+		w, err := o.keeping(ctx, w, o.infos[i], f)
+		if err == nil {
+			o.writers[i] = w
+			err = endOne(ctx, w, f, cause)
+		}
+
 		if err != nil && !errors.Is(err, stream.ErrEnded) { // the handler may have ended a stream itself
 			o.withdraw(ctx)
 
@@ -134,11 +150,30 @@ func (o *outputs) end(ctx context.Context, f fate, cause error) error {
 	return nil
 }
 
+// keeping returns the writer to end a stream with. A turn that is cancelled before an attempt has sent anything ends with
+// the text that the attempts before have stored.
+func (o *outputs) keeping(ctx context.Context, w *stream.Writer, info stream.Info, f fate) (*stream.Writer, error) {
+	if f != cancelled || w.Attempt() == 1 || w.Next() > 0 || o.afresh {
+		return w, nil
+	}
+
+	w.Abandon() // nothing of it is on its way
+
+	w, err := o.run.store.OpenWriter(ctx, stream.WriterConfig{
+		Session: o.record.Session, Info: info, Policy: stream.Resume, Trace: o.trace,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("keep what was sent: %w", err)
+	}
+
+	return w, nil
+}
+
 // withdraw leaves the streams without an end, so that the next attempt goes on behind what this one has stored. It
 // waits for what is still on its way to the bus, for as long as a lease: that is what it costs the next attempt if
 // something arrives later.
 func (o *outputs) withdraw(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, o.worker.cfg.Lease)
+	ctx, cancel := context.WithTimeout(ctx, o.run.cfg.Lease)
 	defer cancel()
 
 	for _, w := range o.writers {

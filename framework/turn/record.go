@@ -28,6 +28,8 @@ type Record struct {
 	From string `json:"from,omitempty"`
 	// Mark is how many events the session's control log held when the root turn was posted; see session.Mark.
 	Mark uint64 `json:"mark,omitempty"`
+	// Ahead says that the turn was posted before anything of its input was stored.
+	Ahead bool `json:"ahead,omitempty"`
 	// Stream is the input stream where it isn't the one with the turn's id, as for a turn that was replayed.
 	Stream string `json:"stream,omitempty"`
 }

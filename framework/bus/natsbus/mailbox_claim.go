@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/woodwork-go/woodwork/framework/bus"
+	"github.com/woodwork-go/woodwork/framework/bus/internal/crew"
 	"github.com/woodwork-go/woodwork/framework/bus/natsbus/internal/mailbox"
 )
 
@@ -35,6 +36,7 @@ type delivery struct {
 // claim is a worker's hold on a mailbox, for as long as its lease is renewed.
 type claim struct {
 	delivery
+	*crew.Place
 
 	w        *worker
 	id       uint64         // among the worker's claims
@@ -57,7 +59,7 @@ func (w *worker) newClaim(d delivery, asked time.Time) *claim {
 
 // newClaimUntil is newClaim where the lease is known to last until then.
 func (w *worker) newClaimUntil(d delivery, until time.Time) *claim {
-	c := &claim{delivery: d, w: w, began: time.Now()}
+	c := &claim{delivery: d, Place: w.room.Place(), w: w, began: time.Now()}
 	c.until.Store(&until)
 	c.ctx, c.lose = context.WithCancelCause(w.serveCtx)
 	w.leases.add(c)

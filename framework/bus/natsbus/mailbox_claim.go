@@ -189,6 +189,10 @@ func (c *claim) Release(ctx context.Context, delay time.Duration) error {
 		return nil
 	}
 
+	if err := c.spare(ctx); err != nil {
+		return c.outcome("release mailbox", err)
+	}
+
 	answer := ackNone
 	if delay > 0 {
 		answer += ` {"delay":` + strconv.FormatInt(int64(delay), 10) + `}`
@@ -200,6 +204,18 @@ func (c *claim) Release(ctx context.Context, delay time.Duration) error {
 	m := &nats.Msg{Subject: c.ack, Data: []byte(answer)}
 	if _, err := c.w.bus.req.do(ctx, m, c.w.bus.cfg.AppendTimeout); err != nil {
 		return fmt.Errorf("release mailbox: %w", err) // not tried again: by now another worker may have it
+	}
+
+	return nil
+}
+
+// spare lets the delivery not count for a letter that nobody has seen. Where that can't be noted, it counts.
+func (c *claim) spare(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, c.w.bus.cfg.AppendTimeout)
+	defer cancel()
+
+	if err := c.inner.Spare(ctx); errors.Is(err, bus.ErrLost) {
+		return err
 	}
 
 	return nil

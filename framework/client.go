@@ -109,7 +109,7 @@ type Post struct {
 	// ID of the turn, an id that is unique in the session. Posting twice with one ID posts once. Defaults to a random
 	// one.
 	ID string
-	// From names who posts, for the record. Defaults to "input".
+	// From names the component that posts, an id. Defaults to "input".
 	From string
 	// Type of the input's chunks. Defaults to text.
 	Type bus.DataType
@@ -248,10 +248,11 @@ func (c *Client) Open(ctx context.Context, p Post) (*stream.Writer, Ref, error) 
 // Cancel cancels a turn and everything that follows from it: handlers' contexts end, and every stream of the turn ends
 // as cancelled with the text that it has, for the reason given. A Ref without a turn cancels every turn that was
 // posted to the session before. It returns after the bus stored the event; the turns end soon after, also those that
-// have not begun. A turn that is done stays as it is.
+// have not begun. A turn that is done stays as it is. It fails with bus.ErrInvalid for a reason longer than
+// [stream.MaxReason].
 func (c *Client) Cancel(ctx context.Context, ref Ref, reason string) error {
 	name, err := c.sessions.Name(ref.Session)
-	if err := errors.Join(err, checkOptional("turn", ref.Turn)); err != nil {
+	if err := errors.Join(err, checkOptional("turn", ref.Turn), stream.CheckReason(reason)); err != nil {
 		return fmt.Errorf("cancel: %w", err)
 	}
 
@@ -338,7 +339,8 @@ func (p Post) withDefaults() (Post, error) {
 	}
 
 	err := errors.Join(
-		subjects.CheckID("session", p.Session), subjects.CheckID("component", p.Component), subjects.CheckID("turn", p.ID))
+		subjects.CheckID("session", p.Session), subjects.CheckID("component", p.Component), subjects.CheckID("turn", p.ID),
+		subjects.CheckID("poster", p.From))
 	if err == nil && (subjects.Reserved(p.Session) || subjects.Reserved(p.ID)) {
 		err = fmt.Errorf("ids that begin with \"_\" are reserved: %w", subjects.ErrInvalid)
 	}

@@ -27,7 +27,8 @@ type Attempt struct {
 }
 
 // OpenOutput opens a further output stream whose reader is the given component; see [Worker]. The worker ends it after
-// the handler returned, unless the handler did. It returns a [stream.EndedError] when an earlier attempt has written
+// the handler returned, unless the handler did. It fails with bus.ErrInvalid for a target that is no component's name, and
+// returns a [stream.EndedError] when an earlier attempt has written
 // the whole of it: there is nothing left to do for this stream then.
 func (a *Attempt) OpenOutput(ctx context.Context, target string) (*stream.Writer, error) {
 	return a.outputs.open(ctx, []string{target})

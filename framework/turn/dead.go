@@ -245,6 +245,11 @@ func (r *run) bury(ctx context.Context, l *bus.Letter, d *bus.DeadLetter) error 
 		err = r.box.Bury(ctx, d)
 	}
 
+	if errors.Is(err, bus.ErrTooLarge) { // all that every bus takes
+		d.Trace, d.Attempts = nil, nil
+		err = r.box.Bury(ctx, d)
+	}
+
 	if err != nil {
 		return fmt.Errorf("set the turn aside: %w", err)
 	}

@@ -35,6 +35,10 @@ type outputs struct {
 
 // open opens the stream for the given targets and posts its turn to each of them while the handler runs already.
 func (o *outputs) open(ctx context.Context, to []string) (*stream.Writer, error) {
+	if err := checkTargets(to); err != nil {
+		return nil, fmt.Errorf("open output: %w", err)
+	}
+
 	target := strings.Join(to, ",")
 	info := stream.Info{
 		Stream:    subjects.Derive(o.record.Root, o.record.Component, o.record.ID, target),
@@ -76,6 +80,24 @@ func (o *outputs) open(ctx context.Context, to []string) (*stream.Writer, error)
 	}
 
 	return w, nil
+}
+
+// MaxTargets bounds how many components get a turn with an output.
+const MaxTargets = 64
+
+// checkTargets refuses what no turn could be posted to: the output could never end.
+func checkTargets(to []string) error {
+	if len(to) > MaxTargets {
+		return fmt.Errorf("%d targets, of at most %d: %w", len(to), MaxTargets, bus.ErrInvalid)
+	}
+
+	for _, component := range components(to) {
+		if err := subjects.CheckID("target component", component); err != nil {
+			return fmt.Errorf("%w: %w", bus.ErrInvalid, err)
+		}
+	}
+
+	return nil
 }
 
 // posting returns a context for posting the turns of outputs: the handler may return first, but without the claim it is

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/woodwork-go/woodwork/framework/bus"
+	"github.com/woodwork-go/woodwork/framework/telemetry"
 	"github.com/woodwork-go/woodwork/subjects"
 )
 
@@ -53,7 +54,7 @@ func Post(ctx context.Context, box bus.Mailbox, r Record, trace map[string]strin
 		return fmt.Errorf("encode turn %s: %w", r.ID, err)
 	}
 
-	letter := &bus.Letter{ID: r.ID, Component: r.Component, Session: r.Session, Body: body, Trace: trace}
+	letter := &bus.Letter{ID: r.ID, Component: r.Component, Session: r.Session, Body: body, Trace: telemetry.Bounded(trace)}
 	if err := box.Post(ctx, letter); err != nil {
 		return fmt.Errorf("post turn %s to %s: %w", r.ID, r.Component, err)
 	}

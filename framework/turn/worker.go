@@ -112,8 +112,12 @@ func NewWorker(box Box, store *stream.Store, cfg Config) *Worker {
 }
 
 // Run takes turns until ctx ends; then it takes no more, lets the running ones go on for Config.Drain, hands over the
-// rest, and returns nil. It returns an error when the bus can't go on.
+// rest, and returns nil. It returns an error when the bus can't go on, and bus.ErrInvalid for targets that can't be used.
 func (w *Worker) Run(ctx context.Context, handle Handler) error {
+	if err := checkTargets(w.cfg.To); err != nil {
+		return fmt.Errorf("work on turns of %s: %w", w.cfg.Component, err)
+	}
+
 	drained, gone, stop := w.afterDrain(ctx)
 	defer stop()
 

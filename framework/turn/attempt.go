@@ -94,6 +94,8 @@ func (r *run) attempt(
 		return r.unseen(ctx, l, err)
 	}
 
+	outs.again = l.Deliveries > 1 || main.Attempt() > 1 || afresh
+
 	span.Attempt(ctx, main.Attempt(), main.Before())
 
 	working, done := r.cancels.begin(ctx, record)

@@ -25,6 +25,7 @@ type outputs struct {
 	record Record
 	trace  map[string]string
 	afresh bool
+	again  bool // there may have been attempts before
 	posts  errgroup.Group
 	input  *stream.Reader // nil before the handler is called
 
@@ -140,7 +141,7 @@ func (o *outputs) sent() uint64 {
 	return n
 }
 
-// end ends all streams as the fate says, the turn's own last, because its end is what marks the turn as done. It
+// end ends all streams as the fate says, those of earlier attempts first and the turn's own last, because its end is what marks the turn as done. It
 // returns an error when that is not stored.
 func (o *outputs) end(ctx context.Context, f fate, cause error) error {
 	if err := o.posts.Wait(); err != nil {
@@ -153,6 +154,12 @@ func (o *outputs) end(ctx context.Context, f fate, cause error) error {
 		o.withdraw(ctx)
 
 		return nil
+	}
+
+	if err := o.endOrphans(ctx, f, cause); err != nil {
+		o.withdraw(ctx)
+
+		return err
 	}
 
 	for i, w := range slices.Backward(o.writers) {

@@ -48,14 +48,14 @@ func drawAccepted() *rapid.Generator[accepted] {
 			meta:   rapid.MapOfN(long(100), long(40<<10), 0, 4).Draw(t, "meta"),
 			target: rapid.SampledFrom([]string{"", "speak", "no component", strings.Repeat("x", 300)}).Draw(t, "target"),
 			chunks: rapid.SampledFrom([]int{0, 1, 3000}).Draw(t, "chunks"),
-			cancel: rapid.Bool().Draw(t, "cancel"), reason: long(40 << 10).Draw(t, "reason"),
+			cancel: rapid.Bool().Draw(t, "cancel"), reason: long(40<<10).Draw(t, "reason"),
 			outdated: rapid.Bool().Draw(t, "outdated"),
 			trace: map[string]string{
 				"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
 				"tracestate":  "a=" + strings.Repeat("x", rapid.SampledFrom([]int{1, 510, 511, 30 << 10}).Draw(t, "state")),
 			},
 		}
-		if text := long(40 << 10).Draw(t, "error"); text != "" {
+		if text := long(40<<10).Draw(t, "error"); text != "" {
 			a.result = framework.Terminate(errors.New(text))
 		}
 

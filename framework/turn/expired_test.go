@@ -101,7 +101,9 @@ type lagging struct {
 	until  time.Time
 }
 
-func (b *lagging) lags(id bus.StreamID) bool { return id.Stream == b.stream && time.Now().Before(b.until) }
+func (b *lagging) lags(id bus.StreamID) bool {
+	return id.Stream == b.stream && time.Now().Before(b.until)
+}
 
 // Append implements [bus.Log].
 func (b *lagging) Append(ctx context.Context, f *bus.Frame, after *bus.Entry) (*bus.Entry, error) {

@@ -109,7 +109,7 @@ type Post struct {
 	// ID of the turn, an id that is unique in the session. Posting twice with one ID posts once. Defaults to a random
 	// one.
 	ID string
-	// From names who posts, for the record. Defaults to "input".
+	// From names the component that posts, an id. Defaults to "input".
 	From string
 	// Type of the input's chunks. Defaults to text.
 	Type bus.DataType
@@ -148,7 +148,7 @@ func (c *Client) Post(ctx context.Context, p Post, data []byte) (Ref, error) {
 		return Ref{}, fmt.Errorf("post turn: %w", err)
 	}
 
-	return p.ref(), c.postTurn(ctx, p, mark)
+	return p.ref(), c.postTurn(ctx, p, mark, false)
 }
 
 // prepare stores the input, renews the session, and returns the turn's place in the session's control log. It does all
@@ -231,7 +231,7 @@ func (c *Client) Open(ctx context.Context, p Post) (*stream.Writer, Ref, error) 
 
 	mark, err := c.mark(ctx, p)
 	if err == nil {
-		err = c.postTurn(ctx, p, mark)
+		err = c.postTurn(ctx, p, mark, true)
 	}
 
 	c.touch(ctx, p)
@@ -248,10 +248,11 @@ func (c *Client) Open(ctx context.Context, p Post) (*stream.Writer, Ref, error) 
 // Cancel cancels a turn and everything that follows from it: handlers' contexts end, and every stream of the turn ends
 // as cancelled with the text that it has, for the reason given. A Ref without a turn cancels every turn that was
 // posted to the session before. It returns after the bus stored the event; the turns end soon after, also those that
-// have not begun. A turn that is done stays as it is.
+// have not begun. A turn that is done stays as it is. It fails with bus.ErrInvalid for a reason longer than
+// [stream.MaxReason].
 func (c *Client) Cancel(ctx context.Context, ref Ref, reason string) error {
 	name, err := c.sessions.Name(ref.Session)
-	if err := errors.Join(err, checkOptional("turn", ref.Turn)); err != nil {
+	if err := errors.Join(err, checkOptional("turn", ref.Turn), stream.CheckReason(reason)); err != nil {
 		return fmt.Errorf("cancel: %w", err)
 	}
 
@@ -310,8 +311,11 @@ func (c *Client) openInput(ctx context.Context, p *Post, fresh bool, readers []s
 	return w, nil
 }
 
-func (c *Client) postTurn(ctx context.Context, p Post, mark session.Place) error {
-	r := turn.Record{ID: p.ID, Session: p.Session, Component: p.Component, Root: p.ID, From: p.From, Mark: mark}
+// postTurn posts the turn, ahead of its input or behind it.
+func (c *Client) postTurn(ctx context.Context, p Post, mark session.Place, ahead bool) error {
+	r := turn.Record{
+		ID: p.ID, Session: p.Session, Component: p.Component, Root: p.ID, From: p.From, Mark: mark, Ahead: ahead,
+	}
 	if err := turn.Post(ctx, c.bus, r, p.Trace); err != nil {
 		return fmt.Errorf("post: %w", err)
 	}
@@ -335,7 +339,8 @@ func (p Post) withDefaults() (Post, error) {
 	}
 
 	err := errors.Join(
-		subjects.CheckID("session", p.Session), subjects.CheckID("component", p.Component), subjects.CheckID("turn", p.ID))
+		subjects.CheckID("session", p.Session), subjects.CheckID("component", p.Component), subjects.CheckID("turn", p.ID),
+		subjects.CheckID("poster", p.From))
 	if err == nil && (subjects.Reserved(p.Session) || subjects.Reserved(p.ID)) {
 		err = fmt.Errorf("ids that begin with \"_\" are reserved: %w", subjects.ErrInvalid)
 	}

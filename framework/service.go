@@ -96,6 +96,9 @@ type Service struct {
 	Check func() error
 }
 
+// errTargets: too many targets.
+var errTargets = errors.New("use at most")
+
 // errNoWork: a service without anything to do.
 var errNoWork = errors.New("set Handler, Calls, Run, or several of them")
 
@@ -104,6 +107,10 @@ func (s *Service) validate() error {
 	var errs []error
 	if err := subjects.CheckID("component name", s.Name); err != nil {
 		errs = append(errs, err)
+	}
+
+	if len(s.To) > turn.MaxTargets {
+		errs = append(errs, fmt.Errorf("%d target components: %w %d", len(s.To), errTargets, turn.MaxTargets))
 	}
 
 	for _, to := range s.To {

@@ -16,8 +16,9 @@ type Letter struct {
 	Body []byte
 	// Trace is the W3C trace context of the poster; nil without tracing.
 	Trace map[string]string
-	// Deliveries counts how often the letter's mailbox was handed to a worker since the last letter was done, from 1.
-	// It is set on received letters only.
+	// Deliveries counts how often the letter's mailbox was handed to a worker since the last letter was done, from 1. A
+	// claim that was released before Next had returned the letter does not count; one that ended otherwise does. It is
+	// set on received letters only.
 	Deliveries int
 	// Position is where the bus keeps the letter; set on received letters only.
 	Position Position
@@ -25,7 +26,7 @@ type Letter struct {
 
 // WorkConfig says how a worker takes mailboxes. The zero value works.
 type WorkConfig struct {
-	// Concurrency is how many mailboxes are worked on at once. Defaults to 64.
+	// Concurrency is how many mailboxes are worked on at once; those that rest don't count. Defaults to 64.
 	Concurrency int
 	// Lease is how long a worker may be silent before its mailboxes go to others. The bus renews it by itself while
 	// the process runs. Defaults to 1.5 s.
@@ -80,6 +81,8 @@ type Backlog struct {
 // paused, its connection cut), so whatever it writes must be fenced. When serve returns without having released the
 // claim or emptied the mailbox, the mailbox is handed out again after the lease.
 type Claim interface {
+	Rester
+
 	// Session is the one whose mailbox it is.
 	Session() string
 	// Next returns the oldest letter that is not done, the same one until Done. When there is none it gives the
@@ -93,6 +96,14 @@ type Claim interface {
 	// where nobody adopts the ticket in time, the mailbox is handed out again after the lease. It fails with [ErrInvalid]
 	// after Next, and with [ErrLost] when the claim is over. It asks nobody.
 	Give() (*Ticket, error)
+}
+
+// Rester is a claim that can wait without keeping others from their work.
+type Rester interface {
+	// Rest says that the holder only waits from now on: the claim is held and renewed as before, but takes no room of
+	// [WorkConfig].Concurrency. The caller calls resume before it goes on. That reports whether there is room again, and
+	// may be repeated; a claim that finds none is better released. A claim that is over needs no resume.
+	Rest() (resume func() bool)
 }
 
 // Ticket is a claim on its way from one worker of a component to another; see [Mailbox].Adopt.

@@ -199,8 +199,13 @@ func (s *Store) fits(there *Session, before int) error {
 
 // End ends a session: it cancels every turn in it for the reason given, which ends their streams, and deletes the state
 // that components keep in it. It returns after all of that is stored; turns that run end soon after. The session is
-// listed as ended until it expires, and so do its streams. It fails with bus.ErrNotFound; repeating it is harmless.
+// listed as ended until it expires, and so do its streams. It fails with bus.ErrNotFound, and with bus.ErrInvalid for a
+// reason longer than [stream.MaxReason]; repeating it is harmless.
 func (s *Store) End(ctx context.Context, id, reason string) error {
+	if err := stream.CheckReason(reason); err != nil {
+		return fmt.Errorf("end session: %w", err)
+	}
+
 	defer s.forget(id)
 
 	if _, err := s.Update(ctx, id, func(there *Session) error {

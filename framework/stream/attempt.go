@@ -6,6 +6,7 @@ import (
 	"maps"
 
 	"github.com/woodwork-go/woodwork/framework/bus"
+	"github.com/woodwork-go/woodwork/framework/telemetry"
 	"github.com/woodwork-go/woodwork/subjects"
 )
 
@@ -25,18 +26,25 @@ const (
 // reasonLost is why a stream failed whose writer went away under policy Fail.
 const reasonLost = "instance lost"
 
+// maxType bounds a data type in bytes: it travels with every frame.
+const maxType = 128
+
 // OpenWriter begins an attempt to write a stream. Nothing is stored before the first chunk or the end is: until then
 // an earlier attempt may still write.
 //
-// It fails with [EndedError] when the stream already has its final frame, and with bus.ErrInvalid for ids that can't
-// be used.
+// It fails with [EndedError] when the stream already has its final frame, and with bus.ErrInvalid for ids and data types
+// that can't be used.
 func (s *Store) OpenWriter(ctx context.Context, cfg WriterConfig) (*Writer, error) {
 	if subjects.Reserved(cfg.Info.Stream) {
 		return nil, fmt.Errorf("open writer: stream id %q is reserved: %w", cfg.Info.Stream, bus.ErrInvalid)
 	}
+	if len(cfg.Info.Type) > maxType {
+		return nil, fmt.Errorf("open writer: a data type of %d bytes, of at most %d: %w", len(cfg.Info.Type), maxType, bus.ErrInvalid)
+	}
 	if cfg.Info.Type == "" {
 		cfg.Info.Type = bus.Text
 	}
+	cfg.Trace = telemetry.Bounded(cfg.Trace)
 	w := &Writer{
 		store: s, cfg: cfg, id: bus.StreamID{Session: cfg.Session, Stream: cfg.Info.Stream}, writer: randomID(), attempt: 1,
 		lead: newLead(&s.cfg, cfg.Readers),

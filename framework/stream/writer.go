@@ -6,6 +6,7 @@ import (
 	"maps"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"github.com/woodwork-go/woodwork/framework/bus"
 	"github.com/woodwork-go/woodwork/framework/telemetry"
@@ -139,12 +140,27 @@ func (w *Writer) accept(ctx context.Context, data []byte, patient bool) error {
 	return nil
 }
 
+// The bounds of what travels in the headers of a final frame, so that it can always be stored.
+const (
+	// MaxReason is how long a reason may be, in bytes.
+	MaxReason = 1 << 10
+	// MaxMeta is how long all keys and values that SetMeta sets may be together, in bytes.
+	MaxMeta = 4 << 10
+)
+
 // SetMeta sets a small fact about the stream, such as token usage, that travels in the final frame. It has no effect
-// after Close, Fail or Cancel. The key "timeline" is reserved and ignored.
+// after Close, Fail or Cancel, and none where all facts together would be longer than [MaxMeta]: a fact is never worth
+// the stream's end. The key "timeline" is reserved and ignored.
 func (w *Writer) SetMeta(key, value string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if key == metaTimeline || w.end != nil {
+	size := len(key) + len(value)
+	for k, v := range w.meta {
+		if k != key {
+			size += len(k) + len(v)
+		}
+	}
+	if key == metaTimeline || w.end != nil || size > MaxMeta {
 		return
 	}
 	if w.meta == nil {
@@ -186,7 +202,8 @@ func (w *Writer) CloseWith(ctx context.Context, data []byte) error {
 	return w.finish(ctx, End{State: bus.Completed})
 }
 
-// Fail ends the stream as failed, with a reason for people. What was sent before stays readable. Otherwise like Close.
+// Fail ends the stream as failed, with a reason for people, of which at most [MaxReason] bytes are kept. What was sent
+// before stays readable. Otherwise like Close.
 func (w *Writer) Fail(ctx context.Context, reason string) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -243,7 +260,7 @@ func (w *Writer) finish(ctx context.Context, end End) error {
 		return fmt.Errorf("end stream: %w", &EndedError{End: *w.end})
 	}
 	if w.end == nil && w.err == nil {
-		end.Meta = maps.Clone(w.meta)
+		end.Reason, end.Meta = clip(end.Reason), maps.Clone(w.meta)
 		w.end = &end
 		w.signalLocked()
 		if err := w.flushLocked(ctx); err != nil {
@@ -255,6 +272,29 @@ func (w *Writer) finish(ctx context.Context, end End) error {
 	}
 
 	return nil
+}
+
+// CheckReason refuses with bus.ErrInvalid a reason that would not be kept whole.
+func CheckReason(reason string) error {
+	if len(reason) > MaxReason {
+		return fmt.Errorf("a reason of %d bytes, of at most %d: %w", len(reason), MaxReason, bus.ErrInvalid)
+	}
+
+	return nil
+}
+
+// clip returns as much of a reason as is kept.
+func clip(reason string) string {
+	const more = "…"
+	if len(reason) <= MaxReason {
+		return reason
+	}
+	n := MaxReason - len(more)
+	for n > 0 && !utf8.RuneStart(reason[n]) {
+		n--
+	}
+
+	return reason[:n] + more
 }
 
 // await waits, with the lock held on entry and return, until ready, the writer is broken, or ctx ends.

@@ -20,14 +20,15 @@ type Attempt struct {
 	Input *stream.Reader
 	// Output is the turn's own stream; the worker ends it after the handler returned.
 	Output *stream.Writer
-	// Deliveries counts how often the turn was given to a worker, from 1.
+	// Deliveries counts how often the turn was handed out or tried again, from 1.
 	Deliveries int
 
 	outputs *outputs
 }
 
 // OpenOutput opens a further output stream whose reader is the given component; see [Worker]. The worker ends it after
-// the handler returned, unless the handler did. It returns a [stream.EndedError] when an earlier attempt has written
+// the handler returned, unless the handler did. It fails with bus.ErrInvalid for a target that is no component's name, and
+// returns a [stream.EndedError] when an earlier attempt has written
 // the whole of it: there is nothing left to do for this stream then.
 func (a *Attempt) OpenOutput(ctx context.Context, target string) (*stream.Writer, error) {
 	return a.outputs.open(ctx, []string{target})
@@ -40,6 +41,11 @@ type outcome struct {
 	attempt int
 	err     error
 	span    *telemetry.Span // has ended; its ids go into the log
+
+	record    Record
+	readable  bool // the letter could be decoded, so the record says what there is to cancel
+	cancelled bool // the turn was cancelled before the attempt ended
+	noted     bool // the log of failures says when the turn is to be tried again
 }
 
 // execute runs attempts of the letter's turn until one decides its fate; an attempt whose input was superseded is
@@ -53,6 +59,7 @@ func (r *run) execute(ctx context.Context, l *bus.Letter) outcome {
 	for afresh := false; ; afresh = true {
 		if o := r.traced(ctx, l, record, afresh); o.fate != restart {
 			r.leave(ctx, record, o.fate)
+			o.record, o.readable = record, true
 
 			return o
 		}
@@ -64,7 +71,10 @@ func (r *run) execute(ctx context.Context, l *bus.Letter) outcome {
 func (r *run) attempt(
 	ctx context.Context, l *bus.Letter, record Record, afresh bool, span *telemetry.Span,
 ) outcome {
-	outs := &outputs{worker: r.Worker, record: record, trace: span.Trace(l.Trace), afresh: afresh}
+	settle, finish := r.settling(ctx)
+	defer finish()
+
+	outs := &outputs{run: r, record: record, trace: span.Trace(l.Trace), afresh: afresh}
 
 	input := r.openInput(ctx, record)
 	defer input.close()
@@ -83,10 +93,12 @@ func (r *run) attempt(
 	}
 
 	if err != nil {
-		outs.withdraw(context.WithoutCancel(ctx))
+		outs.withdraw(settle)
 
 		return r.unseen(ctx, l, err)
 	}
+
+	outs.again = l.Deliveries > 1 || main.Attempt() > 1 || afresh
 
 	span.Attempt(ctx, main.Attempt(), main.Before())
 
@@ -96,18 +108,21 @@ func (r *run) attempt(
 	t := r.newTrial(l, record, main, input, afresh)
 	err = t.call(working, &Attempt{Record: record, Output: main, Deliveries: l.Deliveries, outputs: outs})
 
-	f, delay, fault := t.judge(working, err)
+	f, delay, fault := t.judge(working, settle, err)
+	if fault == nil {
+		fault = r.end(settle, working, outs, f, err)
+	} else {
+		r.warn(outs.end(settle, retry, fault), l.ID, "let go of the turn")
+	}
+
 	if fault != nil {
-		r.warn(outs.end(context.WithoutCancel(ctx), retry, fault), l.ID, "let go of the turn")
+		o := r.unseen(ctx, l, fault)
+		o.cancelled = isCancelled(working)
 
-		return r.unseen(ctx, l, fault)
+		return o
 	}
 
-	if err := r.end(context.WithoutCancel(ctx), working, outs, f, err); err != nil {
-		return r.unseen(ctx, l, err)
-	}
-
-	return outcome{fate: f, delay: delay, attempt: main.Attempt(), err: err}
+	return outcome{fate: f, delay: delay, attempt: main.Attempt(), err: err, noted: f == retry || f == early}
 }
 
 // end ends the streams of an attempt as its fate says.
@@ -162,12 +177,15 @@ func (r *run) call(ctx context.Context, a *Attempt, input *input) (err error) {
 		}
 	}()
 
+	ctx, watch := r.watchInput(ctx, a)
+	defer watch.stop()
+
 	ctx, done := r.limits.watch(ctx, func() uint64 { return a.Input.Cursor().Number() + a.outputs.sent() })
 	defer done()
 
 	if err := r.handle(ctx, a); err != nil {
-		if limit, ok := errors.AsType[*LimitError](context.Cause(ctx)); ok {
-			err = limit // says more than that the context ended
+		if overdue := watch.overdue(ctx); overdue != nil {
+			err = overdue // says more than that the context ended
 		}
 
 		return fmt.Errorf("handle turn: %w", err)

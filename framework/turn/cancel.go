@@ -167,14 +167,15 @@ func (c *cancels) begin(ctx context.Context, r Record) (attempt context.Context,
 	}
 }
 
-// cancelInput ends the input of a cancelled turn that the user is still writing. Whoever writes it is fenced.
+// cancelInput ends the input of a cancelled turn that the user is still writing. Whoever writes it is fenced. One that
+// nobody has begun to write is not announced: there is nothing to see of it.
 func (r *run) cancelInput(ctx context.Context, record Record, reason string) error {
 	if record.ID != record.Root || record.Stream != "" {
 		return nil // its writer is a component, which ends it, or was another turn's
 	}
 
 	w, err := r.store.OpenWriter(ctx, stream.WriterConfig{
-		Session: record.Session, Info: stream.Info{Stream: record.Input()}, Policy: stream.Resume,
+		Session: record.Session, Info: stream.Info{Stream: record.Input()}, Policy: stream.Resume, Unlisted: true,
 	})
 	if errors.Is(err, stream.ErrEnded) {
 		return nil

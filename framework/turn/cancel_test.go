@@ -5,6 +5,9 @@ import (
 	"errors"
 	"testing"
 	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/woodwork-go/woodwork/framework/bus"
 	"github.com/woodwork-go/woodwork/framework/bus/membus"
@@ -163,6 +166,60 @@ func TestACancelEndsAnInputThatIsStillBeingWritten(t *testing.T) {
 		err := errors.Join(w.Send(t.Context(), []byte("ing")), w.Flush(t.Context()))
 		if !errors.Is(err, stream.ErrFenced) {
 			t.Errorf("going on to write: %v, want ErrFenced", err)
+		}
+	})
+}
+
+// Whoever follows the session learns that the turn was cancelled, and hears of no stream that nobody wrote.
+func TestACancelBeforeTheInputBeginsShowsTheAnswerOnly(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		broker := membus.NewBroker(membus.Config{})
+		u := newUser(t, broker)
+		start(t, broker, turn.Config{}, echo)
+
+		w := u.input("t1")
+		r := turn.Record{ID: "t1", Session: sessionID, Component: component, Root: "t1", Ahead: true}
+
+		if err := turn.Post(t.Context(), u.bus, r, nil); err != nil {
+			t.Fatal(err)
+		}
+
+		synctest.Wait()
+		u.cancel(session.Cancel{Root: "t1", Reason: "never mind"})
+		u.wantCancelled(outputID("t1", component), "", "never mind")
+
+		if err := w.Send(t.Context(), []byte("too late")); err == nil {
+			err = w.Close(t.Context())
+			if !errors.Is(err, stream.ErrEnded) && !errors.Is(err, stream.ErrFenced) {
+				t.Errorf("going on to write: %v", err)
+			}
+		}
+
+		f, err := u.store.Follow(t.Context(), stream.FollowConfig{Session: sessionID, All: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+
+		soon, stop := context.WithTimeout(t.Context(), time.Minute)
+		defer stop()
+
+		var ended []string
+
+		for {
+			ev, err := f.Next(soon)
+			if err != nil {
+				break
+			}
+
+			if ev.Event.Kind == stream.KindEnd {
+				ended = append(ended, ev.Info.Component+": "+string(ev.Event.End.State))
+			}
+		}
+
+		if diff := cmp.Diff([]string{component + ": cancelled"}, ended); diff != "" {
+			t.Errorf("streams of the session (-want +got):\n%s", diff)
 		}
 	})
 }

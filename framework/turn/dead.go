@@ -32,8 +32,9 @@ const yieldTimeout = 2 * time.Second
 //   - one that began and never said how it ended has died, with its process, or lost the turn ([Config].MaxDeaths).
 //
 // A turn that was handed over, restarted because its input was, or not begun because the bus had trouble has done
-// neither. A turn that is delivered for the first time writes nothing unless it fails, so of executions that died the
-// first is known by its delivery alone.
+// neither. That it was delivered proves nothing: whoever got it may have died, or been told to stop, before it began. So
+// each execution but that of a first delivery says in the log that it begins, and that one is known by what it has
+// stored: one that took its process down before it had stored anything is not counted.
 type trial struct {
 	*run
 
@@ -42,10 +43,12 @@ type trial struct {
 	output    *stream.Writer
 	input     *input
 	execution string // names it in the log of failures
+	afresh    bool   // the input's attempt was superseded while the same worker executed the turn
 	broken    bool   // policy Fail: readers have seen text of an earlier execution
 	doomed    bool   // the turn is not executed again: an earlier execution was the last one
 	known     failures
-	fault     error // of the bus; the turn has to be tried again
+	fault     error         // of the bus; the turn has to be tried again
+	wait      time.Duration // until the time comes that an earlier execution has set for the next one
 }
 
 func (r *run) newTrial(l *bus.Letter, record Record, output *stream.Writer, in *input, afresh bool) *trial {
@@ -53,13 +56,13 @@ func (r *run) newTrial(l *bus.Letter, record Record, output *stream.Writer, in *
 
 	return &trial{
 		run: r, letter: l, record: record, output: output, input: in, execution: rand.Text()[:chars],
-		broken: r.cfg.Policy == stream.Fail && output.Attempt() > 1 && !afresh,
+		afresh: afresh, broken: r.cfg.Policy == stream.Fail && output.Attempt() > 1 && !afresh,
 	}
 }
 
 // call executes the turn, unless earlier executions were all that it gets.
 func (t *trial) call(ctx context.Context, a *Attempt) error {
-	if (t.letter.Deliveries > 1 || t.broken) && ctx.Err() == nil {
+	if (t.letter.Deliveries > 1 || t.succeeds()) && ctx.Err() == nil {
 		verdict, err := t.prepare(ctx)
 		if err != nil {
 			t.fault = err
@@ -68,7 +71,7 @@ func (t *trial) call(ctx context.Context, a *Attempt) error {
 		}
 
 		if verdict != nil {
-			t.doomed = true
+			t.doomed = t.wait == 0
 
 			return verdict
 		}
@@ -76,6 +79,12 @@ func (t *trial) call(ctx context.Context, a *Attempt) error {
 
 	return t.run.call(ctx, a, t.input)
 }
+
+// succeeds reports whether an earlier execution, of another delivery, has stored something.
+func (t *trial) succeeds() bool { return t.output.Attempt() > 1 && !t.afresh }
+
+// errEarly: the turn waits for its next attempt.
+var errEarly = errors.New("the time of the next attempt has not come yet")
 
 // prepare learns what became of earlier executions and says in the log that another one begins. It returns why there
 // shall be none, if so.
@@ -88,7 +97,11 @@ func (t *trial) prepare(ctx context.Context) (verdict, err error) {
 		return Terminate(errors.New(reason)), nil
 	}
 
-	begin := event{Happening: begun, Silent: len(t.known) == 0}
+	if t.wait = t.known.wait(time.Now()); t.wait > 0 {
+		return errEarly, nil
+	}
+
+	begin := event{Happening: begun, Silent: len(t.known) == 0 && t.succeeds()}
 	known := append(slices.Clip(t.known), t.sign(begin))
 
 	tried := known.attempts(t.execution)
@@ -141,12 +154,14 @@ func (t *trial) note(ctx context.Context, e event) error {
 
 // judge returns the fate of the turn after its handler returned err, and keeps what the next execution or an operator
 // has to know of it. It returns an error when that can't be kept: then the turn has to be tried again.
-func (t *trial) judge(ctx context.Context, err error) (fate, time.Duration, error) {
-	if t.fault != nil {
+func (t *trial) judge(ctx, settle context.Context, err error) (fate, time.Duration, error) {
+	switch {
+	case t.fault != nil:
 		return 0, 0, t.fault
+	case t.wait > 0 && ctx.Err() == nil:
+		return early, t.wait, nil
 	}
 
-	settle := context.WithoutCancel(ctx)
 	f, delay := decide(ctx, err, 1, t.cfg)
 
 	switch f {
@@ -182,7 +197,7 @@ func (t *trial) yield(ctx context.Context) {
 // from there.
 func (t *trial) failed(ctx context.Context, f fate, delay time.Duration, cause error) (fate, time.Duration, error) {
 	if !t.doomed {
-		err := t.note(ctx, event{Happening: failed, Reason: reason(cause), Final: f == fail})
+		err := t.note(ctx, event{Happening: failed, Reason: reason(cause), Final: f == fail, Wait: delay})
 		if err != nil {
 			return 0, 0, err
 		}
@@ -227,6 +242,11 @@ func (r *run) bury(ctx context.Context, l *bus.Letter, d *bus.DeadLetter) error 
 	if errors.Is(err, bus.ErrTooLarge) {
 		d.Reason = clip(fmt.Sprintf("%s (its letter of %d bytes is too large to keep)", d.Reason, len(d.Body)), keptReason)
 		d.Body = nil
+		err = r.box.Bury(ctx, d)
+	}
+
+	if errors.Is(err, bus.ErrTooLarge) { // all that every bus takes
+		d.Trace, d.Attempts = nil, nil
 		err = r.box.Bury(ctx, d)
 	}
 

@@ -70,44 +70,55 @@ func TestDeathsAreNoFailures(t *testing.T) {
 	}
 }
 
-// A handler that takes its process down each time never returns an error.
+// A handler that takes its process down each time never returns an error. The first execution is known by what it has
+// stored; without that, one more is needed to see that it happens each time.
 func TestATurnThatKillsItsProcessIsSetAside(t *testing.T) {
 	t.Parallel()
 
-	for _, limit := range []int{1, 3} {
-		synctest.Test(t, func(t *testing.T) {
-			broker := membus.NewBroker(membus.Config{})
-			cfg := turn.Config{MaxDeaths: limit}
-			u := newUser(t, broker)
-			u.post("t1", "hello")
-			u.post("t2", "after it")
+	for name, c := range map[string]struct {
+		limit, deaths int
+		text          string
+	}{
+		"the first time":                   {limit: 1, deaths: 1, text: "half"},
+		"each time":                        {limit: 3, deaths: 3, text: "half"},
+		"each time before it sends a word": {limit: 3, deaths: 4},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				broker := membus.NewBroker(membus.Config{})
+				cfg := turn.Config{MaxDeaths: c.limit}
+				u := newUser(t, broker)
+				u.post("t1", "hello")
+				u.post("t2", "after it")
 
-			for n := range limit {
-				kill(t, broker, cfg, "")
+				for n := range c.deaths {
+					kill(t, broker, cfg, c.text)
 
-				if dead := u.dead(); len(dead) > 0 {
-					t.Fatalf("set aside after %d crashes", n)
+					if dead := u.dead(); len(dead) > 0 {
+						t.Fatalf("set aside after %d crashes", n)
+					}
 				}
-			}
 
-			start(t, broker, cfg, func(ctx context.Context, a *turn.Attempt) error {
-				if a.Record.ID == "t1" {
-					t.Error("the turn was executed once more")
+				start(t, broker, cfg, func(ctx context.Context, a *turn.Attempt) error {
+					if a.Record.ID == "t1" {
+						t.Error("the turn was executed once more")
+					}
+
+					return echo(ctx, a)
+				})
+				u.wantFailed("t1", "the instance died")
+				u.wantAnswer("t2", "after it")
+
+				d := u.oneDead("t1")
+				if len(d.Attempts) != c.limit || !strings.Contains(d.Attempts[c.limit-1].Reason, "died") {
+					t.Errorf("attempts %+v", d.Attempts)
 				}
 
-				return echo(ctx, a)
+				if c.limit > 1 && !strings.HasPrefix(d.Reason, "died 3 times; last: ") {
+					t.Errorf("reason %q", d.Reason)
+				}
 			})
-			u.wantFailed("t1", "the instance died")
-			u.wantAnswer("t2", "after it")
-
-			d := u.oneDead("t1")
-			if len(d.Attempts) != limit || !strings.Contains(d.Attempts[limit-1].Reason, "died") {
-				t.Errorf("attempts %+v", d.Attempts)
-			}
-
-			if limit > 1 && !strings.HasPrefix(d.Reason, "died 3 times; last: ") {
-				t.Errorf("reason %q", d.Reason)
-			}
 		})
 	}
 }
@@ -120,7 +131,7 @@ func TestFailuresAndDeathsAreCountedApart(t *testing.T) {
 		cfg := turn.Config{MaxAttempts: 2, MaxDeaths: 3}
 		u := newUser(t, broker)
 		u.post("t1", "hello")
-		kill(t, broker, cfg, "")
+		kill(t, broker, cfg, "half")
 		kill(t, broker, cfg, "")
 
 		runs := 0
@@ -263,7 +274,7 @@ func TestADeadTurnLetsGoOfItsInput(t *testing.T) {
 
 		synctest.Wait()
 		u.letter("t1")
-		kill(t, broker, cfg, "")
+		kill(t, broker, cfg, "half")
 		start(t, broker, cfg, echo)
 		u.wantFailed("t1", "died")
 

@@ -10,7 +10,8 @@
 // A log in each session says which executions failed, so that it is known on every instance how often a turn was tried.
 //
 // File map: record.go what a letter says; worker.go mailboxes and letters; attempt.go one execution of one turn and
-// input.go its input; fate.go from the returned error to the turn's fate; outputs.go the output streams of an attempt;
+// input.go its input; fate.go from the returned error to the turn's fate; pause.go waiting for the next attempt; outputs.go
+// the output streams of an attempt and orphans.go those of earlier ones; expired.go inputs that are no longer stored;
 // cancel.go what is cancelled, limits.go what takes too long and leave.go what is not read any more; failures.go which
 // executions failed; dead.go what counts as an attempt, and burying; unreadable.go letters that can't be decoded; replay.go
 // trying again; trace.go spans.

@@ -15,7 +15,7 @@ import (
 type happening string
 
 const (
-	// begun: an execution of a turn that had been delivered before. One that says nothing more has died.
+	// begun: an execution of a turn that had been handed out or tried before. One that says nothing more has died.
 	begun happening = "begun"
 	// failed: an execution ended with an error.
 	failed happening = "failed"
@@ -32,9 +32,11 @@ type event struct {
 	Attempt   int       `json:"attempt"`
 	Instance  string    `json:"instance"`
 	Reason    string    `json:"reason,omitempty"`
+	// Wait is how long after At the turn is to be tried again.
+	Wait time.Duration `json:"wait_ns,omitempty"`
 	// Final: the turn is not to be tried again.
 	Final bool `json:"final,omitempty"`
-	// Silent: before this execution there was another one that left no event.
+	// Silent: before this execution there was another one that has stored something and left no event.
 	Silent bool      `json:"silent,omitempty"`
 	At     time.Time `json:"at"`
 }
@@ -139,12 +141,14 @@ func (a attempts) kept() []bus.DeadAttempt {
 	return list
 }
 
-// attempts returns the executions that count, but for the one given: those that failed and those that died.
+// attempts returns the executions that count, but for the one given: those that failed and those that died. An event that
+// is stored twice counts once.
 func (f failures) attempts(but string) attempts {
 	var (
-		list  attempts
-		place = map[string]int{} // of an execution in list
-		over  = map[string]bool{but: true}
+		list   attempts
+		silent bool
+		place  = map[string]int{} // of an execution in list
+		over   = map[string]bool{but: true}
 	)
 
 	for _, e := range f {
@@ -152,7 +156,8 @@ func (f failures) attempts(but string) attempts {
 	}
 
 	for _, e := range f {
-		if e.Silent {
+		if e.Silent && !silent { // there is one before all others, however many say so
+			silent = true
 			list = append(list, attempt{bus.DeadAttempt{Reason: died, At: e.At}, true})
 		}
 
@@ -160,22 +165,36 @@ func (f failures) attempts(but string) attempts {
 			continue
 		}
 
-		a := attempt{bus.DeadAttempt{Attempt: e.Attempt, Instance: e.Instance, Reason: e.Reason, At: e.At}, false}
-		if e.Happening == begun {
-			a.Reason, a.died = died, true
+		if i, known := place[e.Execution]; !known {
+			place[e.Execution] = len(list)
+			list = append(list, e.attempt())
+		} else if e.Happening == failed {
+			list[i] = e.attempt()
 		}
-
-		if i, known := place[e.Execution]; known {
-			list[i] = a
-
-			continue
-		}
-
-		place[e.Execution] = len(list)
-		list = append(list, a)
 	}
 
 	return list
+}
+
+// attempt returns what became of the execution of an event as far as that says.
+func (e event) attempt() attempt {
+	a := attempt{bus.DeadAttempt{Attempt: e.Attempt, Instance: e.Instance, Reason: e.Reason, At: e.At}, false}
+	if e.Happening == begun {
+		a.Reason, a.died = died, true
+	}
+
+	return a
+}
+
+// wait returns how long it is until the turn is to be tried again; not longer than was set, whatever the clocks say.
+func (f failures) wait(now time.Time) time.Duration {
+	if len(f) == 0 {
+		return 0
+	}
+
+	last := f[len(f)-1]
+
+	return max(min(last.At.Add(last.Wait).Sub(now), last.Wait), 0)
 }
 
 // died is the reason of an attempt that nobody could give one for.

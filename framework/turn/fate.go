@@ -55,6 +55,8 @@ const (
 	restart
 	// retry: the mailbox is given back and the turn is tried again later.
 	retry
+	// early: the time of the turn's next attempt has not come yet.
+	early
 	// handOver: this worker is going; another one takes the turn at once.
 	handOver
 	// lost: another worker has the turn already; this one must not touch it.
@@ -86,7 +88,7 @@ func decide(ctx context.Context, err error, tried int, cfg Config) (fate, time.D
 		return cancelled, 0
 	case errors.Is(err, stream.ErrSuperseded):
 		return restart, 0
-	case errors.As(err, &terminal), errors.As(err, &limit), errors.Is(err, stream.ErrExpired), errors.Is(err, stream.ErrTooLarge):
+	case errors.As(err, &terminal), errors.As(err, &limit), errors.Is(err, errInputExpired), errors.Is(err, stream.ErrTooLarge):
 		return fail, 0
 	case errors.As(err, &upstream):
 		return follow, 0
@@ -120,7 +122,7 @@ func (f fate) String() string {
 	return [...]string{
 		complete: "turn completed", follow: "turn ended as its input did",
 		cancelled: "turn cancelled", restart: "turn restarted",
-		retry: "turn will be tried again", handOver: "turn handed over", lost: "turn taken over by another instance",
+		retry: "turn will be tried again", early: "turn waits for its next attempt", handOver: "turn handed over", lost: "turn taken over by another instance",
 		fail: "turn failed", already: "turn was done already",
 	}[f]
 }

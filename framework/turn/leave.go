@@ -19,7 +19,7 @@ func (o *outputs) leave(ctx context.Context, f fate) {
 	case o.input != nil:
 		o.input.Release(ctx)
 	default: // the handler was not called
-		o.worker.store.Release(ctx, inputID(o.record), o.record.Component)
+		o.run.store.Release(ctx, inputID(o.record), o.record.Component)
 	}
 }
 

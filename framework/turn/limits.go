@@ -13,11 +13,16 @@ type LimitError struct {
 	After time.Duration
 	// Idle says that nothing was read or sent for so long; otherwise the whole attempt took longer.
 	Idle bool
+	// NoInput says that nothing of the turn's input had come, either.
+	NoInput bool
 }
 
 // Error implements error.
 func (e *LimitError) Error() string {
-	if e.Idle {
+	switch {
+	case e.NoInput:
+		return fmt.Sprintf("nothing of the turn's input came, and nothing was sent, for %v", e.After)
+	case e.Idle:
 		return fmt.Sprintf("nothing was read or sent for %v", e.After)
 	}
 

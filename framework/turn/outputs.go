@@ -21,19 +21,25 @@ const User = "output"
 
 // outputs are the output streams of one attempt: first the turn's own, then its branches.
 type outputs struct {
-	worker *Worker
+	run    *run
 	record Record
 	trace  map[string]string
 	afresh bool
+	again  bool // there may have been attempts before
 	posts  errgroup.Group
 	input  *stream.Reader // nil before the handler is called
 
 	mu      sync.Mutex
 	writers []*stream.Writer
+	infos   []stream.Info // of the writers
 }
 
 // open opens the stream for the given targets and posts its turn to each of them while the handler runs already.
 func (o *outputs) open(ctx context.Context, to []string) (*stream.Writer, error) {
+	if err := checkTargets(to); err != nil {
+		return nil, fmt.Errorf("open output: %w", err)
+	}
+
 	target := strings.Join(to, ",")
 	info := stream.Info{
 		Stream:    subjects.Derive(o.record.Root, o.record.Component, o.record.ID, target),
@@ -41,10 +47,10 @@ func (o *outputs) open(ctx context.Context, to []string) (*stream.Writer, error)
 		Target:    target,
 		Turn:      o.record.ID,
 		Root:      o.record.Root,
-		Type:      o.worker.cfg.Type,
+		Type:      o.run.cfg.Type,
 	}
 
-	w, err := o.worker.store.OpenWriter(ctx, stream.WriterConfig{
+	w, err := o.run.store.OpenWriter(ctx, stream.WriterConfig{
 		Session: o.record.Session, Info: info, Policy: o.policy(), Trace: o.trace,
 		Readers: components(to),
 	})
@@ -59,14 +65,15 @@ func (o *outputs) open(ctx context.Context, to []string) (*stream.Writer, error)
 	}
 
 	o.mu.Lock()
-	o.writers = append(o.writers, w)
+	o.writers, o.infos = append(o.writers, w), append(o.infos, info)
 	o.mu.Unlock()
-
-	posting := context.WithoutCancel(ctx) // the handler may return first
 
 	for _, component := range components(to) {
 		o.posts.Go(func() error {
-			return Post(posting, o.worker.box, Record{
+			ctx, done := o.run.posting()
+			defer done()
+
+			return Post(ctx, o.run.box, Record{
 				ID: info.Stream, Session: o.record.Session, Component: component, Root: o.record.Root,
 				From: o.record.Component, Mark: o.record.Mark,
 			}, w.Trace())
@@ -76,13 +83,40 @@ func (o *outputs) open(ctx context.Context, to []string) (*stream.Writer, error)
 	return w, nil
 }
 
+// MaxTargets bounds how many components get a turn with an output.
+const MaxTargets = 64
+
+// checkTargets refuses what no turn could be posted to: the output could never end.
+func checkTargets(to []string) error {
+	if len(to) > MaxTargets {
+		return fmt.Errorf("%d targets, of at most %d: %w", len(to), MaxTargets, bus.ErrInvalid)
+	}
+
+	for _, component := range components(to) {
+		if err := subjects.CheckID("target component", component); err != nil {
+			return fmt.Errorf("%w: %w", bus.ErrInvalid, err)
+		}
+	}
+
+	return nil
+}
+
+// posting returns a context for posting the turns of outputs: the handler may return first, but without the claim it is
+// for another instance to do.
+func (r *run) posting() (ctx context.Context, end func()) {
+	ctx, cancel := context.WithCancelCause(r.held)
+	unhook := context.AfterFunc(r.gone, func() { cancel(errDraining) })
+
+	return ctx, func() { unhook(); cancel(nil) }
+}
+
 // policy is that of the next stream to open. Under policy Fail the turn's own stream keeps what readers have seen until
 // the turn was set aside.
 func (o *outputs) policy() stream.Policy {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 
-	if p := o.worker.cfg.Policy; p != stream.Fail || len(o.writers) > 0 {
+	if p := o.run.cfg.Policy; p != stream.Fail || len(o.writers) > 0 {
 		return p
 	}
 
@@ -107,7 +141,7 @@ func (o *outputs) sent() uint64 {
 	return n
 }
 
-// end ends all streams as the fate says, the turn's own last, because its end is what marks the turn as done. It
+// end ends all streams as the fate says, those of earlier attempts first and the turn's own last, because its end is what marks the turn as done. It
 // returns an error when that is not stored.
 func (o *outputs) end(ctx context.Context, f fate, cause error) error {
 	if err := o.posts.Wait(); err != nil {
@@ -122,8 +156,19 @@ func (o *outputs) end(ctx context.Context, f fate, cause error) error {
 		return nil
 	}
 
-	for _, w := range slices.Backward(o.writers) {
-		err := endOne(ctx, w, f, cause)
+	if err := o.endOrphans(ctx, f, cause); err != nil {
+		o.withdraw(ctx)
+
+		return err
+	}
+
+	for i, w := range slices.Backward(o.writers) {
+		w, err := o.keeping(ctx, w, o.infos[i], f)
+		if err == nil {
+			o.writers[i] = w
+			err = endOne(ctx, w, f, cause)
+		}
+
 		if err != nil && !errors.Is(err, stream.ErrEnded) { // the handler may have ended a stream itself
 			o.withdraw(ctx)
 
@@ -134,11 +179,30 @@ func (o *outputs) end(ctx context.Context, f fate, cause error) error {
 	return nil
 }
 
+// keeping returns the writer to end a stream with. A turn that is cancelled before an attempt has sent anything ends with
+// the text that the attempts before have stored.
+func (o *outputs) keeping(ctx context.Context, w *stream.Writer, info stream.Info, f fate) (*stream.Writer, error) {
+	if f != cancelled || w.Attempt() == 1 || w.Next() > 0 || o.afresh {
+		return w, nil
+	}
+
+	w.Abandon() // nothing of it is on its way
+
+	w, err := o.run.store.OpenWriter(ctx, stream.WriterConfig{
+		Session: o.record.Session, Info: info, Policy: stream.Resume, Trace: o.trace,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("keep what was sent: %w", err)
+	}
+
+	return w, nil
+}
+
 // withdraw leaves the streams without an end, so that the next attempt goes on behind what this one has stored. It
 // waits for what is still on its way to the bus, for as long as a lease: that is what it costs the next attempt if
 // something arrives later.
 func (o *outputs) withdraw(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, o.worker.cfg.Lease)
+	ctx, cancel := context.WithTimeout(ctx, o.run.cfg.Lease)
 	defer cancel()
 
 	for _, w := range o.writers {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/woodwork-go/woodwork/framework/bus"
 	"github.com/woodwork-go/woodwork/framework/session"
+	"github.com/woodwork-go/woodwork/framework/telemetry"
 	"github.com/woodwork-go/woodwork/subjects"
 )
 
@@ -29,6 +30,8 @@ type Record struct {
 	From string `json:"from,omitempty"`
 	// Mark is where the session's control log ended when the root turn was posted; see session.Mark.
 	Mark session.Place `json:"-"`
+	// Ahead says that the turn was posted before anything of its input was stored.
+	Ahead bool `json:"ahead,omitempty"`
 	// Stream is the input stream where it isn't the one with the turn's id, as for a turn that was replayed.
 	Stream string `json:"stream,omitempty"`
 }
@@ -61,7 +64,7 @@ func Post(ctx context.Context, box bus.Mailbox, r Record, trace map[string]strin
 		return fmt.Errorf("encode turn %s: %w", r.ID, err)
 	}
 
-	letter := &bus.Letter{ID: r.ID, Component: r.Component, Session: r.Session, Body: text, Trace: trace}
+	letter := &bus.Letter{ID: r.ID, Component: r.Component, Session: r.Session, Body: text, Trace: telemetry.Bounded(trace)}
 	if err := box.Post(ctx, letter); err != nil {
 		return fmt.Errorf("post turn %s to %s: %w", r.ID, r.Component, err)
 	}

@@ -23,7 +23,7 @@ func (r *run) traced(ctx context.Context, l *bus.Letter, record Record, afresh b
 // name returns the fate as a span's outcome.
 func (f fate) name() string {
 	return [...]string{
-		complete: "completed", follow: "followed", cancelled: "cancelled", restart: "restarted", retry: "retried",
+		complete: "completed", follow: "followed", cancelled: "cancelled", restart: "restarted", retry: "retried", early: "waiting",
 		handOver: "handed over", lost: "superseded", fail: "failed", already: "done before",
 	}[f]
 }

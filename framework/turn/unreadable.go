@@ -12,9 +12,10 @@ import (
 )
 
 // unreadable is the outcome of a letter that can't be decoded: it is set aside, and then the output that its turn would
-// have had ends as failed, so that nobody waits for it. Branches are not known.
+// have had ends as failed, so that nobody waits for it, and so do the branches that the session's timeline lists.
 func (r *run) unreadable(ctx context.Context, l *bus.Letter, read Record, cause error) outcome {
-	ctx = context.WithoutCancel(ctx)
+	ctx, done := r.settling(ctx)
+	defer done()
 
 	err := r.bury(ctx, l, &bus.DeadLetter{Reason: cause.Error(), Truncated: true})
 	if err == nil {
@@ -36,7 +37,7 @@ func (r *run) failUnread(ctx context.Context, l *bus.Letter, read Record, cause 
 	}
 
 	record := Record{ID: l.ID, Session: l.Session, Component: l.Component, Root: root}
-	outs := &outputs{worker: r.Worker, record: record, trace: l.Trace}
+	outs := &outputs{run: r, record: record, trace: l.Trace, again: true}
 
 	_, err = outs.open(ctx, r.cfg.To)
 	if err == nil {

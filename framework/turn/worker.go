@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"math"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -31,7 +32,8 @@ type Config struct {
 	Policy stream.Policy
 	// Type of the output stream. Defaults to bus.Text.
 	Type bus.DataType
-	// Concurrency is how many turns run at once in this instance. Defaults to 64.
+	// Concurrency is how many turns run at once in this instance, those that wait for their next attempts not counted.
+	// Defaults to 64.
 	Concurrency int
 	// Lease is how long an instance may be silent before its turns go to others. Defaults to 1.2 s, so that a killed
 	// instance's turns run elsewhere within two seconds.
@@ -42,8 +44,9 @@ type Config struct {
 	// aside and fails. Defaults to 5; -1 sets no limit.
 	MaxAttempts int
 	// MaxDeaths is how many executions of a turn may end without a word, because their instance died or lost the turn,
-	// before it is set aside and fails. Most often the turn is innocent, but it may be what kills its instances. Defaults
-	// to 20; -1 sets no limit.
+	// before it is set aside and fails. Most often the turn is innocent, but it may be what kills its instances. A turn's
+	// first execution counts only when it has stored something: else nobody can know that it began. Defaults to 20; -1
+	// sets no limit.
 	MaxDeaths int
 	// Backoff is the wait before the second attempt; it doubles with each further one. Defaults to 1 s.
 	Backoff time.Duration
@@ -94,10 +97,11 @@ type Handler func(ctx context.Context, a *Attempt) error
 // Worker runs the turns of one component. Any number of workers of a component, in any number of processes, share its
 // turns; those of one session run one after another.
 type Worker struct {
-	box    Box
-	store  *stream.Store
-	cfg    Config
-	limits *limits
+	box     Box
+	store   *stream.Store
+	cfg     Config
+	limits  *limits
+	resting atomic.Int64 // claims whose turns wait for their next attempts
 }
 
 // NewWorker returns a worker that takes turns from box and keeps their streams in store. It does nothing until Run.
@@ -108,9 +112,13 @@ func NewWorker(box Box, store *stream.Store, cfg Config) *Worker {
 }
 
 // Run takes turns until ctx ends; then it takes no more, lets the running ones go on for Config.Drain, hands over the
-// rest, and returns nil. It returns an error when the bus can't go on.
+// rest, and returns nil. It returns an error when the bus can't go on, and bus.ErrInvalid for targets that can't be used.
 func (w *Worker) Run(ctx context.Context, handle Handler) error {
-	drained, stop := w.afterDrain(ctx)
+	if err := checkTargets(w.cfg.To); err != nil {
+		return fmt.Errorf("work on turns of %s: %w", w.cfg.Component, err)
+	}
+
+	drained, gone, stop := w.afterDrain(ctx)
 	defer stop()
 
 	looking, stopLooking := context.WithCancel(context.WithoutCancel(ctx))
@@ -124,7 +132,7 @@ func (w *Worker) Run(ctx context.Context, handle Handler) error {
 	cfg := bus.WorkConfig{Concurrency: w.cfg.Concurrency, Lease: w.cfg.Lease}
 
 	err := w.box.Work(ctx, w.cfg.Component, cfg, func(claimCtx context.Context, c bus.Claim) {
-		run := &run{Worker: w, claim: c, handle: handle, stopping: ctx.Done()}
+		run := &run{Worker: w, claim: c, handle: handle, stopping: ctx.Done(), held: claimCtx, gone: gone}
 		run.serve(claimCtx, drained)
 	})
 	if err != nil {
@@ -134,21 +142,40 @@ func (w *Worker) Run(ctx context.Context, handle Handler) error {
 	return nil
 }
 
-// afterDrain returns a channel that is closed Config.Drain after ctx ended.
-func (w *Worker) afterDrain(ctx context.Context) (drained <-chan struct{}, stop func()) {
-	over, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	unhook := context.AfterFunc(ctx, func() {
-		wait := time.NewTimer(max(w.cfg.Drain, 0))
-		defer wait.Stop()
+// letGo is how long what has to be stored for a turn may take after the drain's time is over. Then it is left: the lease
+// gives the turn to another instance.
+const letGo = 5 * time.Second
 
-		select {
-		case <-wait.C:
-			cancel()
-		case <-over.Done():
+// afterDrain returns a channel that is closed Config.Drain after ctx ended, and a context that ends a little later, when
+// nothing may go on any more.
+func (w *Worker) afterDrain(ctx context.Context) (drained <-chan struct{}, gone context.Context, stop func()) {
+	over, drain := context.WithCancel(context.WithoutCancel(ctx))
+	last, leave := context.WithCancel(context.WithoutCancel(ctx))
+
+	unhook := context.AfterFunc(ctx, func() {
+		if elapse(last, max(w.cfg.Drain, 0)) {
+			drain()
+		}
+
+		if elapse(last, letGo) {
+			leave()
 		}
 	})
 
-	return over.Done(), func() { unhook(); cancel() }
+	return over.Done(), last, func() { unhook(); leave(); drain() }
+}
+
+// elapse reports whether d passed before ctx ended.
+func elapse(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
 }
 
 // run is the work on one claimed mailbox.
@@ -159,6 +186,19 @@ type run struct {
 	handle   Handler
 	stopping <-chan struct{}
 	cancels  *cancels
+	repeats  int         // how often the letter in hand was tried again within this claim
+	resume   func() bool // takes room again that the claim has given to others; nil when it has its own
+
+	held context.Context //nolint:containedctx // the claim's, whose end is the claim's
+	gone context.Context //nolint:containedctx // ends when nothing may be waited for any more
+}
+
+// settling returns a context for what has to be stored after an attempt: it outlives ctx, and the drain by [letGo].
+func (r *run) settling(ctx context.Context) (settle context.Context, end func()) {
+	settle, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	unhook := context.AfterFunc(r.gone, func() { cancel(errDraining) })
+
+	return settle, func() { unhook(); cancel(nil) }
 }
 
 // serve works the mailbox off, letter by letter, until it is empty, lost, or to be given back.
@@ -190,7 +230,8 @@ func (r *run) serve(ctx context.Context, drained <-chan struct{}) {
 
 // next executes the oldest letter. It reports whether the claim is still held.
 func (r *run) next(ctx context.Context) bool {
-	settle := context.WithoutCancel(ctx)
+	settle, end := r.settling(ctx)
+	defer end()
 
 	select {
 	case <-r.stopping:
@@ -207,28 +248,35 @@ func (r *run) next(ctx context.Context) bool {
 		return false
 	}
 
-	return r.settle(settle, letter, r.execute(ctx, letter))
+	l := *letter
+	l.Deliveries += r.repeats
+
+	return r.settle(ctx, settle, &l, r.execute(ctx, &l))
 }
 
 // settle does with the letter what the outcome says. It reports whether the claim is still held.
-func (r *run) settle(ctx context.Context, l *bus.Letter, o outcome) bool {
+func (r *run) settle(ctx, settle context.Context, l *bus.Letter, o outcome) bool {
 	r.log(l, o)
 
 	switch o.fate {
 	case lost:
 		return false
-	case retry, handOver:
-		r.release(ctx, o.delay)
+	case handOver:
+		r.release(settle, 0)
 
 		return false
+	case retry, early:
+		return r.pause(ctx, o)
 	default:
-		if err := r.claim.Done(ctx, l); err != nil {
+		if err := r.claim.Done(settle, l); err != nil {
 			r.warn(err, l.ID, "mark the turn as done")
 
 			return false
 		}
 
-		return true
+		r.repeats = 0
+
+		return r.roomy(settle)
 	}
 }
 

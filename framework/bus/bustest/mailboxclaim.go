@@ -18,6 +18,8 @@ func claimCases() []promise {
 		{name: "claim/released with a delay", run: releaseDelays},
 		{name: "claim/released at once", run: releaseAtOnce},
 		{name: "claim/deliveries are counted anew for each letter", run: deliveriesCounted},
+		{name: "claim/released unread doesn't count as a delivery", run: unreadUncounted},
+		{name: "claim/takes no room while it rests", run: restsAside},
 		{name: "claim/next gives the same letter until it is done", run: nextRepeats},
 		{name: "claim/is lost by a worker that was paused", run: lostWhenPaused},
 	}
@@ -183,6 +185,78 @@ func deliveriesCounted(t *testing.T, s *suite) {
 
 	h, _ = r.next(t, "turn-1")
 	finish(t, h)
+}
+
+func unreadUncounted(t *testing.T, s *suite) {
+	component, b := newID("c"), s.open(t)
+	mustPost(t, b, component, newID("s"), 0, 2)
+
+	r := s.hand(t, b, component)
+
+	for range 2 { // nobody looks
+		h := receive(t, "mailbox", r.claims)
+		r.release(t, h, 0)
+	}
+
+	h, l := r.next(t, "turn-0")
+
+	if err := h.claim.Done(h.ctx, l); err != nil {
+		r.lost(t, h, err)
+		h, l = r.any(t)
+	}
+
+	r.release(t, h, 0) // nobody has looked at the second letter
+
+	h, _ = r.next(t, "turn-1")
+	finish(t, h)
+}
+
+// restsAside lets claims rest in a worker with room for one.
+func restsAside(t *testing.T, s *suite) {
+	component, b := newID("c"), s.open(t)
+	claims := make(chan handed)
+
+	stop := work(t, b, component, bus.WorkConfig{Concurrency: 1, Lease: s.features.Lease}, func(ctx context.Context, c bus.Claim) {
+		h := handed{ctx: ctx, claim: c, at: time.Now(), done: make(chan struct{})}
+		claims <- h
+		<-h.done
+	})
+
+	var resting []func() bool
+
+	open := make([]handed, 0, 4)
+
+	for range 3 {
+		mustPost(t, b, component, newID("s"), 0, 1)
+
+		h := receive(t, "mailbox", claims)
+		open, resting = append(open, h), append(resting, h.claim.Rest())
+	}
+
+	if !resting[0]() || !resting[0]() || resting[1]() {
+		t.Error("room for one is not room for the first claim that asks")
+	}
+
+	mustPost(t, b, component, newID("s"), 0, 1)
+
+	later := make(chan handed, 1)
+
+	go func() { later <- <-claims }()
+
+	finish(t, open[0])
+	open = append(open[1:], receive(t, "mailbox", later)) // the room of the first
+
+	if resting[1]() {
+		t.Error("there is room beside a claim that has it")
+	}
+
+	for _, h := range open {
+		finish(t, h)
+	}
+
+	if err := stop(); err != nil {
+		t.Errorf("work: %v", err)
+	}
 }
 
 func nextRepeats(t *testing.T, s *suite) {

@@ -8,15 +8,19 @@ import (
 	"time"
 
 	"github.com/woodwork-go/woodwork/framework/bus"
+	"github.com/woodwork-go/woodwork/framework/bus/internal/crew"
 )
 
 // claim is a worker's hold on a mailbox.
 type claim struct {
+	*crew.Place
+
 	bus   *Bus
 	comp  *component
 	box   *box
 	lease time.Duration
 	begun bool            // Next was called
+	shown bool            // Next has returned the oldest letter
 	given string          // names the claim on its way to another worker; empty while it is not
 	ctx   context.Context //nolint:containedctx // It is serve's context, whose end is the end of the claim.
 	lose  context.CancelCauseFunc
@@ -52,6 +56,8 @@ func (c *claim) Next(ctx context.Context) (*bus.Letter, error) {
 		return nil, nil
 	}
 
+	c.shown = true
+
 	l := copyLetter(c.box.letters[0])
 	l.Deliveries = c.box.handed
 
@@ -85,6 +91,7 @@ func (c *claim) Done(ctx context.Context, l *bus.Letter) error {
 	x.letters[0] = nil
 	x.letters = x.letters[1:]
 	x.handed = 1
+	c.shown = false
 
 	return nil
 }
@@ -104,6 +111,10 @@ func (c *claim) Release(ctx context.Context, delay time.Duration) error {
 	}
 
 	c.comp.giveBack(x)
+
+	if !c.shown {
+		x.handed-- // nobody has seen the letter this time
+	}
 
 	switch {
 	case len(x.letters) == 0:

@@ -186,7 +186,7 @@ func (w *worker) claim(ctx context.Context) (*claim, time.Time) {
 
 // hold makes the worker the holder of a mailbox, with the component locked.
 func (w *worker) hold(x *box) *claim {
-	c := &claim{bus: w.bus, comp: w.comp, box: x, lease: w.lease}
+	c := &claim{Place: w.room.Place(), bus: w.bus, comp: w.comp, box: x, lease: w.lease}
 	c.ctx, c.lose = context.WithCancelCause(w.serveCtx)
 	x.holder, x.lapsing = c, false
 
@@ -196,6 +196,7 @@ func (w *worker) hold(x *box) *claim {
 // handle serves a claim in the room that was taken for it.
 func (w *worker) handle(c *claim) {
 	defer w.room.Leave()
+	defer c.End()
 	defer c.lose(context.Canceled)
 	defer w.comp.leave(c)
 

@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/woodwork-go/woodwork/framework/bus"
+	"github.com/woodwork-go/woodwork/framework/bus/internal/crew"
 	"github.com/woodwork-go/woodwork/framework/bus/natsbus/internal/mailbox"
 )
 
@@ -35,6 +36,7 @@ type delivery struct {
 // claim is a worker's hold on a mailbox, for as long as its lease is renewed.
 type claim struct {
 	delivery
+	*crew.Place
 
 	w        *worker
 	id       uint64         // among the worker's claims
@@ -58,7 +60,7 @@ func (w *worker) newClaim(d delivery, asked time.Time) *claim {
 
 // newClaimUntil is newClaim where the lease is known to last until then.
 func (w *worker) newClaimUntil(d delivery, until time.Time) *claim {
-	c := &claim{delivery: d, w: w, began: time.Now()}
+	c := &claim{delivery: d, Place: w.room.Place(), w: w, began: time.Now()}
 	c.term.Store(termUntil(until))
 	c.ctx, c.lose = context.WithCancelCause(w.serveCtx)
 	w.leases.add(c)
@@ -218,6 +220,10 @@ func (c *claim) Release(ctx context.Context, delay time.Duration) error {
 		return nil
 	}
 
+	if err := c.spare(ctx); err != nil {
+		return c.outcome("release mailbox", err)
+	}
+
 	answer := ackNone
 	if delay > 0 {
 		answer += ` {"delay":` + strconv.FormatInt(int64(delay), 10) + `}`
@@ -229,6 +235,18 @@ func (c *claim) Release(ctx context.Context, delay time.Duration) error {
 	m := &nats.Msg{Subject: c.ack, Data: []byte(answer)}
 	if _, err := c.w.bus.req.do(ctx, m, c.w.bus.cfg.AppendTimeout); err != nil {
 		return fmt.Errorf("release mailbox: %w", err) // not tried again: by now another worker may have it
+	}
+
+	return nil
+}
+
+// spare lets the delivery not count for a letter that nobody has seen. Where that can't be noted, it counts.
+func (c *claim) spare(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, c.w.bus.cfg.AppendTimeout)
+	defer cancel()
+
+	if err := c.inner.Spare(ctx); errors.Is(err, bus.ErrLost) {
+		return err
 	}
 
 	return nil

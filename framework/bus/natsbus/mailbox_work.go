@@ -168,6 +168,8 @@ func (w *worker) left(err error) {
 
 // hold serves a claim.
 func (w *worker) hold(c *claim) error {
+	defer c.End()
+
 	w.serve(c.ctx, c)
 
 	return nil

@@ -10,6 +10,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/woodwork-go/woodwork/framework/bus"
+	"github.com/woodwork-go/woodwork/framework/bus/internal/crew"
 	"github.com/woodwork-go/woodwork/framework/bus/internal/lease"
 	"github.com/woodwork-go/woodwork/subjects"
 )
@@ -33,6 +34,8 @@ const putBackTimeout = 5 * time.Second
 // claim is a worker's hold on a mailbox. The server knows it by its token; this process gives it up by its own clocks
 // when it could not renew the lease: by a timer, and by the time of day where the timer stood still with the machine.
 type claim struct {
+	*crew.Place
+
 	w       *worker
 	session string
 	token   string
@@ -63,7 +66,7 @@ func (w *worker) newClaim(session string, t taken) (*claim, error) {
 
 // newClaimUntil is newClaim where the lease is known to last until then.
 func (w *worker) newClaimUntil(session, token string, keys subjects.RedisMailbox, until time.Time) *claim {
-	c := &claim{w: w, session: session, token: token, keys: keys, began: time.Now()}
+	c := &claim{Place: w.room.Place(), w: w, session: session, token: token, keys: keys, began: time.Now()}
 	c.ctx, c.lose = context.WithCancelCause(w.serveCtx)
 	c.until.Store(&until)
 	c.expiry = time.AfterFunc(lease.Left(until), func() { c.lose(bus.ErrLost) })
@@ -239,20 +242,26 @@ func (c *claim) remove(ctx context.Context, entry, turn string) error {
 
 // Release implements [bus.Claim].
 func (c *claim) Release(ctx context.Context, delay time.Duration) error {
-	return wrap("release mailbox", c.release(ctx, delay, 0))
+	return wrap("release mailbox", c.release(ctx, delay))
 }
 
-// putBack gives back a mailbox that was taken but not served, so it doesn't count as handed out.
+// putBack gives back a mailbox that was taken but not served.
 func (c *claim) putBack() {
 	ctx, cancel := context.WithTimeout(c.ctx, putBackTimeout)
 	defer cancel()
 
-	if err := c.release(ctx, 0, 1); err != nil {
+	if err := c.release(ctx, 0); err != nil {
 		c.w.bus.log.Debug().Err(err).Str("component", c.w.component).Msg("left a mailbox for after its lease")
 	}
 }
 
-func (c *claim) release(ctx context.Context, delay time.Duration, uncounted int) error {
+// release gives the mailbox back. Where Next has not returned the oldest letter, that doesn't count as handed out.
+func (c *claim) release(ctx context.Context, delay time.Duration) error {
+	uncounted := 1
+	if c.shown.Load() {
+		uncounted = 0
+	}
+
 	if _, err := c.run(ctx, c.w.bus.scripts.release, c.allKeys(), max(0, delay).Microseconds(), c.keys.Wake, uncounted); err != nil {
 		return err
 	}

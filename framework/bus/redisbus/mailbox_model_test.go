@@ -26,7 +26,9 @@ type model struct {
 type modelBox struct {
 	letters []string
 	handed  int
+	shown   bool   // its holder has seen the first letter
 	holder  *claim // nil: nobody
+	known   bool   // it was handed out
 	held    bool   // not due: claimed or delayed
 }
 
@@ -94,7 +96,7 @@ func (m *model) take(t *rapid.T) {
 		m.claims = append(m.claims, c)
 
 		x := m.boxes[session]
-		x.holder, x.held = c, true
+		x.holder, x.held, x.shown, x.known = c, true, false, true
 		x.handed++
 	}
 }
@@ -139,6 +141,8 @@ func (m *model) next(t *rapid.T) {
 		m.remove(c.session)
 	case l == nil || len(x.letters) == 0 || l.ID != x.letters[0] || l.Deliveries != x.handed:
 		t.Fatalf("next is %+v, want the first of %v, handed out %d times", l, x.letters, x.handed)
+	default:
+		x.shown = true
 	}
 }
 
@@ -163,7 +167,7 @@ func (m *model) done(t *rapid.T) {
 		wantLost(t, x, c.Done(t.Context(), l))
 	}
 
-	x.letters, x.handed = x.letters[1:], 1
+	x.letters, x.handed, x.shown = x.letters[1:], 1, false
 }
 
 func (m *model) release(t *rapid.T) {
@@ -180,6 +184,10 @@ func (m *model) release(t *rapid.T) {
 		m.remove(c.session)
 
 		return
+	}
+
+	if !x.shown {
+		x.handed--
 	}
 
 	x.holder, x.held = nil, delay > 0
@@ -221,7 +229,7 @@ func (m *model) check(t *rapid.T) {
 	handed := 0
 
 	for session, x := range m.boxes {
-		if x.handed > 0 {
+		if x.known {
 			handed++
 		}
 

@@ -257,6 +257,7 @@ func (w *worker) startAll(ctx context.Context, t taken) {
 // hold serves a claim in the room that was taken for it.
 func (w *worker) hold(c *claim) {
 	defer w.room.Leave()
+	defer c.End()
 	defer c.end()
 
 	w.serve(c.ctx, c)

@@ -112,11 +112,11 @@ func TestAProviderGoesDownAndComesBack(t *testing.T) {
 		wantStory := []string{
 			"2.600000001s: second in 2.600000001s, the first was asked 2 times, closed",
 			"5.200000002s: second in 2.600000001s, the first was asked 2 times, closed",
-			"7.500000003s: second in 2.300000001s, the first was asked 1 times, open", // the fifth failure
-			"9.500000003s: second in 2s, the first was asked 0 times, open",
-			"1m7.500000001s: second in 2s, the first was asked 0 times, open",           // a nanosecond before the recovery
-			"1m9.800000002s: second in 2.300000001s, the first was asked 1 times, open", // the probe
-			"1m11.800000002s: second in 2s, the first was asked 0 times, open",
+			"7.500000002s: second in 2.3s, the first was asked 1 times, open", // the fifth failure: no wait before the fallback
+			"9.500000002s: second in 2s, the first was asked 0 times, open",
+			"1m7.500000001s: second in 2s, the first was asked 0 times, open",   // a nanosecond before the recovery
+			"1m9.800000001s: second in 2.3s, the first was asked 1 times, open", // the probe
+			"1m11.800000001s: second in 2s, the first was asked 0 times, open",
 			"2m9.8s: second in 2s, the first was asked 0 times, open", // it is up, and nobody asks yet
 			"2m10.8s: first in 1s, the first was asked 1 times, half-open",
 			"2m11.8s: first in 1s, the first was asked 1 times, half-open",

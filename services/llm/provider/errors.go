@@ -56,6 +56,9 @@ type Error struct {
 	Partial bool
 	// Err is the cause within this process, such as a network error; may be nil.
 	Err error
+
+	// refused: the breaker, as the failure has left it, would refuse the same request now.
+	refused bool
 }
 
 // Error implements error.
@@ -105,7 +108,7 @@ func (e *Error) Elsewhere() bool { return e.Kind != KindTooLong && e.Kind != Kin
 func (e *Error) Passing() bool {
 	switch e.Kind {
 	case KindRateLimited, KindUnavailable, KindConnection:
-		return !e.Partial
+		return !e.Partial && !e.refused
 	default:
 		return false
 	}

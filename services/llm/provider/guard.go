@@ -11,7 +11,8 @@ import (
 
 // WithBreaker returns a model that asks m only while the breaker allows it. A request that is refused fails at once, with
 // an [Error] of kind [KindNotAsked]. Failures of the provider count, also in the middle of an answer; being asked for
-// patience, refusals of a single request, and requests that their callers gave up don't.
+// patience, refusals of a single request, and requests that their callers gave up don't. One that opens the breaker is no
+// longer passing: nobody is to wait for being refused.
 func WithBreaker(m Model, b *breaker.Breaker) Model { return &guarded{model: m, breaker: b} }
 
 type guarded struct {
@@ -34,6 +35,10 @@ func (g *guarded) Stream(ctx context.Context, req Request, emit func(text string
 
 	res, err := g.model.Stream(ctx, req, emit)
 	permit.Done(outcome(ctx, err))
+
+	if failure, ok := errors.AsType[*Error](err); ok {
+		failure.refused = !g.breaker.Admits()
+	}
 
 	return res, err //nolint:wrapcheck // a decorator adds nothing to say
 }

@@ -15,6 +15,7 @@ type Room struct {
 
 	mu      sync.Mutex
 	taken   int
+	resting int // claims that have given their room to others for a while
 	closed  bool
 	changed chan struct{} // closed when a claim leaves; nil while nobody waits
 }
@@ -58,6 +59,11 @@ func (r *Room) Leave() {
 	defer r.mu.Unlock()
 
 	r.taken--
+	r.signal()
+}
+
+// signal wakes everyone in await, with the lock held.
+func (r *Room) signal() {
 	if r.changed != nil {
 		close(r.changed)
 		r.changed = nil
@@ -72,13 +78,13 @@ func (r *Room) Full() bool {
 	return r.taken >= r.limit
 }
 
-// Close lets nobody enter any more and waits until all have left.
+// Close lets nobody enter any more and waits until all have left, those that rest included.
 func (r *Room) Close() {
 	r.mu.Lock()
 	r.closed = true
 	r.mu.Unlock()
 
-	r.await(nil, func() bool { return r.taken == 0 })
+	r.await(nil, func() bool { return r.taken+r.resting == 0 })
 }
 
 // await waits until ready, which is asked with the lock held, and reports false when done was closed before.

@@ -178,20 +178,45 @@ func (c *Claim) pass(ctx context.Context) error {
 // mark notes that a letter was done after the entry had been delivered more than once, so that deliveries of the next
 // one are counted from 1. Every claim that is its entry's first does without.
 func (c *Claim) mark(ctx context.Context) error {
-	mark := Entry{Scheduled: true, On: c.top.Seq, Mark: c.entry.Seq, Before: c.deliveries - 1}
+	top, err := c.markBefore(ctx, c.deliveries-1)
+	if err == nil {
+		c.top = top
+	}
+
+	return err
+}
+
+// markBefore notes how many deliveries of the claim's entry don't count for the next letter.
+func (c *Claim) markBefore(ctx context.Context, before int) (Entry, error) {
+	mark := Entry{Scheduled: true, On: c.top.Seq, Mark: c.entry.Seq, Before: before}
 
 	top, err := c.replace(ctx, mark)
 	if err != nil {
-		return err
+		return Entry{}, err
 	}
 
 	if top.Mark != c.entry.Seq || top.Before != mark.Before { // another claim's
-		return bus.ErrLost
+		return Entry{}, bus.ErrLost
 	}
 
-	c.top = top
+	return top, nil
+}
 
-	return nil
+// Spare notes, before the mailbox is given back, that this delivery of the claim's entry is not to be counted for the
+// letter that comes next, because Next has not returned it. After Next has it does nothing.
+func (c *Claim) Spare(ctx context.Context) error {
+	if c.letter != nil || c.over {
+		return nil
+	}
+
+	before := c.top.Before + 1
+	if len(c.done) > 0 {
+		before = c.deliveries
+	}
+
+	_, err := c.markBefore(ctx, before)
+
+	return err
 }
 
 // replace appends an entry to the register, fenced on the claim's top one, and returns the entry that is on top then.

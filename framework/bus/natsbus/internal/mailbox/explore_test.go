@@ -35,6 +35,7 @@ type scenario struct {
 	workers int  // at least one, beside what looks for mailboxes left behind
 	pass    bool // workers pass the mailbox on after each letter
 	early   bool // and before they look, where nobody has passed it on
+	release bool // each entry's first claim is given back after one letter
 	budget  budget
 	// mutate changes what a process asks for, to see that the exploration finds out. nil changes nothing.
 	mutate func(request) request
@@ -485,6 +486,8 @@ func TestExploreThree(t *testing.T) {
 		{posted: three, workers: 2, pass: true, budget: budget{expiries: 1}},
 		{posted: three[:1], posters: last, workers: 2, budget: budget{forgets: 1}},
 		{posters: letters, workers: 2, early: true},
+		{posted: three[:2], posters: last[:1], workers: 2, release: true},
+		{posted: three[:2], workers: 2, release: true, budget: budget{crashes: 1, expiries: 1}},
 		{posters: letters[:1], workers: 2, early: true, budget: budget{crashes: 1, expiries: 1}},
 	}
 
@@ -502,7 +505,7 @@ func TestExploreThree(t *testing.T) {
 	}
 
 	for _, s := range scenarios {
-		t.Run(fmt.Sprintf("%d+%d,%s,early=%t", len(s.posted), len(s.posters), s.budget, s.early), func(t *testing.T) {
+		t.Run(fmt.Sprintf("%d+%d,%s,early=%t,release=%t", len(s.posted), len(s.posters), s.budget, s.early, s.release), func(t *testing.T) {
 			t.Parallel()
 
 			x := &explorer{visited: map[uint64]struct{}{}}

@@ -237,7 +237,10 @@ func reviver(ctx context.Context, r *run) *process {
 	})
 }
 
-var errFenced = errors.New("fenced")
+var (
+	errFenced   = errors.New("fenced")
+	errReleased = errors.New("given back")
+)
 
 func workOff(ctx context.Context, r *run, p *process, do func(request) response, e Entry, n int) error {
 	c, err := mailboxOf(do).Open(ctx, e, n)
@@ -280,6 +283,10 @@ func workOff(ctx context.Context, r *run, p *process, do func(request) response,
 
 		if err := c.Done(ctx, l); err != nil {
 			return err
+		}
+
+		if r.release && n == 1 {
+			return errors.Join(c.Spare(ctx), errReleased)
 		}
 	}
 }

@@ -28,7 +28,8 @@ type Entry struct {
 	On uint64
 	// Mark, in a scheduled entry, is the entry that it goes on: a mark calls nobody, for the entry it names still does.
 	Mark uint64
-	// Before, in a mark, is how often the entry it names had been delivered for letters that are done.
+	// Before, in a mark, is how often the entry it names had been delivered without that counting for the letter that comes next:
+	// for letters that are done, or for nothing.
 	Before int
 	// Letter is what an entry of the inbox holds; nil in one that isn't ours, which a claim removes.
 	Letter *bus.Letter

@@ -78,6 +78,15 @@ func (f *Frame) End() Cursor {
 	return Cursor{Attempt: f.Attempt, Index: f.First + n, Life: f.Life}
 }
 
+// GoBehind makes f the frame behind last, or the first one where last is nil, in a log that many write, each frame as a
+// writer of its own.
+func (f *Frame) GoBehind(last *Entry) {
+	f.Begin, f.First, f.Life = last == nil, 0, f.Writer
+	if last != nil {
+		f.First, f.Life = last.End().Index, last.Life
+	}
+}
+
 // Same reports whether two frames are tries of the same append: the same writer, attempt and place.
 func (f *Frame) Same(g *Frame) bool {
 	return f.ID == g.ID && f.Writer == g.Writer && f.Attempt == g.Attempt && f.First == g.First &&

@@ -31,9 +31,6 @@ type Config struct {
 	Logger zerolog.Logger
 }
 
-// recheck is how often a subscription that hears nothing looks whether its log has begun anew.
-const recheck = 10 * time.Minute
-
 // Bus carries messages over a bus. All methods may be called concurrently.
 type Bus struct {
 	bus   bus.Bus

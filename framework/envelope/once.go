@@ -60,10 +60,7 @@ func (b *Bus) tryOnce(ctx context.Context, f *bus.Frame, from bus.Cursor, messag
 		return err
 	}
 
-	f.Begin, f.First = last == nil, 0
-	if last != nil {
-		f.First = last.End().Index
-	}
+	f.GoBehind(last)
 
 	_, err = b.bus.Append(ctx, f, last)
 
@@ -114,7 +111,12 @@ func (b *Bus) firstTry(ctx context.Context, id bus.StreamID, message string) (bu
 
 // holds reports whether a log has a message from a place on.
 func (b *Bus) holds(ctx context.Context, last *bus.Entry, from bus.Cursor, message string) (bool, error) {
-	if last == nil || !from.Before(last.End()) {
+	switch {
+	case last == nil:
+		return false, nil
+	case !from.Alive(last.Life): // the log has begun anew since
+		from = bus.Cursor{}
+	case !from.Before(last.End()):
 		return false, nil
 	}
 

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/woodwork-go/woodwork/framework/bus"
@@ -117,12 +118,7 @@ func (s *Subscription) begin(ctx context.Context) (bus.Cursor, error) {
 
 	s.revision = e.Revision
 
-	from, err := bus.ParseCursor(string(e.Value))
-	if end.Before(from) { // the log has expired and begun anew
-		from = bus.Cursor{}
-	}
-
-	return from, err
+	return bus.ParseCursor(string(e.Value)) // the reader finds out whether that is still there
 }
 
 func (s *Subscription) check() error {
@@ -202,7 +198,7 @@ func (s *Subscription) again(err error) (*stream.Reader, error) {
 			return nil, err
 		}
 
-		if errors.Is(err, stream.ErrExpired) || errors.Is(err, errAnew) {
+		if errors.Is(err, stream.ErrExpired) {
 			err = s.skip()
 		} else {
 			err = pause(s.ctx, s.bus.cfg.Backoff)
@@ -217,42 +213,36 @@ func (s *Subscription) again(err error) (*stream.Reader, error) {
 	}
 }
 
-// skip goes to the oldest entry that the log still holds, and counts what has expired before it.
+// skip goes to the oldest entry that the log still holds behind where the subscription is, and counts what has expired
+// before it. In a log that has begun anew, or ends before that place, this is the oldest of all.
 func (s *Subscription) skip() error {
+	end, err := s.bus.store.End(s.ctx, s.id)
+	if err != nil {
+		return err
+	}
+
 	chunks, err := s.bus.store.Shared(s.ctx, s.id)
 	if err != nil {
 		return err
 	}
 
-	to := bus.Cursor{}
-	if len(chunks) > 0 && chunks[0].Index > 0 {
-		to = bus.Cursor{Attempt: 1, Index: chunks[0].Index}
+	if !s.at.Alive(end.Life) || end.Before(s.at) {
+		s.at = bus.Cursor{}
 	}
 
-	if s.at.Before(to) {
-		s.bus.stats.expired(to.Index - s.at.Index)
+	i := slices.IndexFunc(chunks, func(c stream.Chunk) bool { return c.Index >= s.at.Index })
+	if i >= 0 && chunks[i].Index > s.at.Index {
+		s.bus.stats.expired(chunks[i].Index - s.at.Index)
+		s.at = bus.Cursor{Attempt: 1, Index: chunks[i].Index, Life: end.Life}
 	}
-
-	s.at = to
 
 	return nil
 }
 
-// errAnew: the log has expired and begun anew while nothing was heard of it.
-var errAnew = errors.New("the log has begun anew")
-
 // next handles one entry of the log.
 func (s *Subscription) next(reader *stream.Reader) error {
-	ctx, cancel := context.WithTimeout(s.ctx, recheck)
-	defer cancel()
-
-	e, err := reader.Next(ctx)
-
-	switch {
-	case err == nil:
-	case s.ctx.Err() == nil && ctx.Err() != nil:
-		return s.look()
-	default:
+	e, err := reader.Next(s.ctx)
+	if err != nil {
 		return err
 	}
 
@@ -267,16 +257,6 @@ func (s *Subscription) next(reader *stream.Reader) error {
 	s.at = e.Cursor
 
 	return nil
-}
-
-// look finds out whether the log, of which nothing is heard, has begun anew.
-func (s *Subscription) look() error {
-	end, err := s.bus.store.End(s.ctx, s.id)
-	if err == nil && end.Before(s.at) {
-		err = errAnew
-	}
-
-	return err
 }
 
 func (s *Subscription) entry(e stream.Event) error {

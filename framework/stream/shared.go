@@ -172,21 +172,13 @@ func (s *Store) share(ctx context.Context, id bus.StreamID, body []byte, seen *g
 		return bus.Cursor{}, fmt.Errorf("read the end of %s: %w", id, err)
 	}
 	f := &bus.Frame{ID: id, Attempt: 1, Writer: randomID(), Type: bus.JSON, Lengths: []int{len(body)}, Body: body}
-	goBehind(f, last)
+	f.GoBehind(last)
 	e, err := s.append(ctx, f, last, s.settleShared)
 	if err != nil {
 		return bus.Cursor{}, err
 	}
 
 	return e.End(), nil
-}
-
-// goBehind makes a frame of a shared log the one behind last, or the first one of a log that is empty.
-func goBehind(f *bus.Frame, last *bus.Entry) {
-	f.Begin, f.First, f.Life = last == nil, 0, f.Writer
-	if last != nil {
-		f.First, f.Life = last.End().Index, last.Life
-	}
 }
 
 // settleShared lets a frame go behind whatever the log ends with now, or begin it anew: that the log ends there is the
@@ -201,7 +193,7 @@ func (s *Store) settleShared(ctx context.Context, f *bus.Frame, c conflict) (sto
 	if c.after != nil && c.last != nil && c.after.Position == c.last.Position {
 		return nil, c.after, nil // the read lags
 	}
-	goBehind(f, c.last)
+	f.GoBehind(c.last)
 
 	return nil, c.last, nil
 }

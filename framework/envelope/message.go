@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/woodwork-go/woodwork/framework/bus"
 	"github.com/woodwork-go/woodwork/subjects"
@@ -154,12 +155,41 @@ func (m Message) check() error {
 		return fmt.Errorf("time %v: %w", m.CreatedAt, bus.ErrInvalid)
 	}
 
+	if m.TTL > maxTTL {
+		return fmt.Errorf("time to live of %v, of at most %v: %w", m.TTL, maxTTL, bus.ErrInvalid)
+	}
+
+	if m.RetryCount < 0 {
+		return fmt.Errorf("%d retries: %w", m.RetryCount, bus.ErrInvalid)
+	}
+
+	if err := m.checkKind(); err != nil {
+		return fmt.Errorf("%w: %w", bus.ErrInvalid, err)
+	}
+
+	return nil
+}
+
+// checkKind refuses modes and patterns that don't exist.
+func (m Message) checkKind() error {
+	switch m.Mode {
+	case AtMostOnce, AtLeastOnce, ExactlyOnce:
+	default:
+		return fmt.Errorf("delivery mode %.40q", m.Mode)
+	}
+
+	switch m.Pattern {
+	case PointToPoint, PublishSubscribe, Stream:
+	default:
+		return fmt.Errorf("pattern %.40q", m.Pattern)
+	}
+
 	return nil
 }
 
 // validWords reports whether a text is words joined by dots.
 func validWords(s string) bool {
-	if len(s) > maxEventType {
+	if len(s) > maxEventType || !utf8.ValidString(s) {
 		return false
 	}
 

@@ -125,7 +125,7 @@ func (b *Bus) dial(ctx context.Context) error {
 	if b.req, err = newRequester(nc); err != nil {
 		return err
 	}
-	b.follows = newFollows(nc, liveQueue, b.decodeLive)
+	b.follows = newFollows(nc, liveBytes, b.decodeLive)
 	b.signals = newSignals(nc)
 	if b.calls, err = newCalls(nc, b.apiPrefix, func() { b.counts.Add(wire.ErrForeign) }); err != nil {
 		return err

@@ -99,7 +99,7 @@ func (b *Bus) Close(ctx context.Context) error {
 // It fails with bus.ErrInvalid for a message that can't be published, bus.ErrTooLarge for one of more than two thirds of
 // bus.Info.MaxBody, [ErrClosed], or the bus's error; then a message of a session may be in the log of the session only. Publish it again.
 func (b *Bus) Publish(ctx context.Context, m Message) (Message, error) {
-	m, body, err := b.prepare(m)
+	m, body, err := b.prepare(ctx, m)
 	if err == nil {
 		err = b.publish(ctx, m, body)
 	}
@@ -116,8 +116,10 @@ func (b *Bus) Publish(ctx context.Context, m Message) (Message, error) {
 }
 
 // prepare returns a message as it is stored.
-func (b *Bus) prepare(m Message) (Message, []byte, error) {
-	m = m.stamped(time.Now())
+func (b *Bus) prepare(ctx context.Context, m Message) (Message, []byte, error) {
+	now := time.Now()
+
+	m = m.stamped(now)
 	if err := m.check(); err != nil {
 		return m, nil, err
 	}
@@ -129,6 +131,13 @@ func (b *Bus) prepare(m Message) (Message, []byte, error) {
 	if closed {
 		return m, nil, ErrClosed
 	}
+
+	there, err := b.bus.Now(ctx)
+	if err != nil {
+		return m, nil, err
+	}
+
+	m = m.moved(there.Sub(now))
 
 	body, err := json.Marshal(m)
 	if err != nil {

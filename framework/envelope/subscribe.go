@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/woodwork-go/woodwork/framework/bus"
 	"github.com/woodwork-go/woodwork/framework/stream"
@@ -310,7 +309,12 @@ func (s *Subscription) handle(m Message, after bus.Cursor) error {
 		return s.saveIfNamed(s.ctx, after)
 	}
 
-	if m.Expired(time.Now()) {
+	now, err := s.bus.bus.Now(s.ctx)
+	if err != nil {
+		return err
+	}
+
+	if m.Expired(now) {
 		s.bus.stats.expired(1)
 
 		return s.saveIfNamed(s.ctx, after)
@@ -345,8 +349,8 @@ func (s *Subscription) insist(m Message) error {
 			return context.Cause(s.ctx)
 		}
 
-		if !m.CanRetry(time.Now()) {
-			return s.bus.bury(s.ctx, s.filter.Name, m, reason(m, err))
+		if !s.bus.canRetry(s.ctx, m) {
+			return s.bus.bury(s.ctx, s.filter.Name, m, s.bus.reason(s.ctx, m, err))
 		}
 
 		if err := pause(s.ctx, s.bus.backoff(m.RetryCount)); err != nil {

@@ -15,6 +15,7 @@ import (
 	"github.com/synadia-io/orbit.go/natscontext"
 
 	"github.com/woodwork-go/woodwork/framework/bus"
+	"github.com/woodwork-go/woodwork/framework/bus/internal/clock"
 	"github.com/woodwork-go/woodwork/framework/bus/internal/connection"
 	"github.com/woodwork-go/woodwork/framework/bus/internal/crew"
 	"github.com/woodwork-go/woodwork/framework/bus/internal/wire"
@@ -59,6 +60,7 @@ type Bus struct {
 	fetches  chan struct{}
 	refused  atomic.Pointer[error] // last permission violation
 	counts   wire.Counters
+	clock    *clock.Clock
 	hidden   sync.Once // the log says that tools don't see this instance
 
 	closeOnce sync.Once
@@ -82,6 +84,7 @@ func Open(ctx context.Context, cfg Config) (*Bus, error) {
 		cfg: cfg, log: cfg.Logger, apiSlots: make(chan struct{}, apiInFlight), fetches: make(chan struct{}, fetchesInFlight),
 		closing: make(chan struct{}), done: make(chan struct{}),
 	}
+	b.clock = clock.New(b.askTime)
 	if err := b.open(ctx); err != nil {
 		close(b.closing)
 		b.abort()

@@ -14,6 +14,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/woodwork-go/woodwork/framework/bus"
+	"github.com/woodwork-go/woodwork/framework/bus/internal/clock"
 	"github.com/woodwork-go/woodwork/framework/bus/internal/crew"
 	"github.com/woodwork-go/woodwork/framework/bus/internal/wire"
 	"github.com/woodwork-go/woodwork/subjects"
@@ -38,6 +39,7 @@ type Bus struct {
 	signals signals
 	calls   *calls
 	counts  wire.Counters
+	clock   *clock.Clock
 
 	appendScript *script
 	appender     *appender
@@ -65,6 +67,7 @@ func Open(ctx context.Context, cfg Config) (*Bus, error) {
 		appendScript: newScript("append", appendLua), signals: newSignals(), scripts: newScripts(),
 	}
 	b.appender = newAppender(b)
+	b.clock = clock.New(b.askTime)
 	if err := b.open(ctx); err != nil {
 		b.shut(ctx)
 

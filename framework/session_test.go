@@ -55,7 +55,7 @@ func (r *remembering) handle(ctx context.Context, turn *framework.Turn) error {
 
 	r.before[turn.ID] = len(history)
 
-	time.Sleep(r.takes) // the model answers
+	<-time.After(r.takes) // the model answers
 
 	if err := turn.Output.Send(ctx, []byte("answer")); err != nil {
 		return err
@@ -102,11 +102,11 @@ func TestAPostMeanwhileIsNoConflict(t *testing.T) {
 		r := &remembering{broker: membus.NewBroker(membus.Config{}), takes: 10 * time.Second}
 		r.during(t, func() {
 			r.post(t, "t1")
-			time.Sleep(15 * time.Second)
+			<-time.After(15 * time.Second)
 			r.post(t, "t2")
-			time.Sleep(5 * time.Second) // t2 is being answered
+			<-time.After(5 * time.Second) // t2 is being answered
 			r.post(t, "t3")
-			time.Sleep(time.Minute)
+			<-time.After(time.Minute)
 		})
 		r.want(t, map[string]int{"t1": 0, "t2": 1, "t3": 2})
 	})
@@ -122,7 +122,7 @@ func TestATurnOutlastsItsSession(t *testing.T) {
 		r.during(t, func() {
 			for _, turn := range []string{"t1", "t2", "t3"} {
 				r.post(t, turn)
-				time.Sleep(2*time.Hour + time.Minute)
+				<-time.After(2*time.Hour + time.Minute)
 			}
 		})
 		r.want(t, map[string]int{"t1": 0, "t2": 1, "t3": 2})
@@ -137,7 +137,7 @@ func TestTheHistoryIsKeptAsLongAsTheStreams(t *testing.T) {
 		r.during(t, func() {
 			for _, turn := range []string{"t1", "t2", "t3"} {
 				r.post(t, turn)
-				time.Sleep(2 * 24 * time.Hour)
+				<-time.After(2 * 24 * time.Hour)
 			}
 		})
 		r.want(t, map[string]int{"t1": 0, "t2": 1, "t3": 2})

@@ -20,6 +20,7 @@ type Bus interface { //nolint:interfacebloat // it is the sum of small ones
 	Signals
 	DeadLetters
 	RPC
+	Clock
 
 	// Info says which bus this is and what it promises.
 	Info() Info

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/woodwork-go/woodwork/framework/bus"
@@ -23,6 +24,9 @@ type Dead struct {
 
 	letter *bus.DeadLetter
 }
+
+// maxReason bounds the reason of a dead letter in bytes. As JSON it may be six times as long.
+const maxReason = 4 << 10
 
 // defaultDead is how many dead letters are listed when nothing says otherwise.
 const defaultDead = 100
@@ -115,7 +119,11 @@ func (b *Bus) bury(ctx context.Context, name string, m Message, reason string) e
 	return b.buryLetter(ctx, l, reason)
 }
 
+// buryLetter sets a letter aside. Of the reason it keeps what there is room for: a handler's error may have any text.
 func (b *Bus) buryLetter(ctx context.Context, l *bus.Letter, reason string) error {
+	most := min(maxReason, b.bus.Info().MaxBody/64)
+	reason = strings.ToValidUTF8(reason[:min(len(reason), most)], "")
+
 	d := &bus.DeadLetter{Letter: *l, Reason: reason, At: time.Now().UTC()}
 	if err := b.bus.Bury(ctx, d); err != nil {
 		return fmt.Errorf("set message %s aside: %w", l.ID, err)

@@ -28,7 +28,7 @@ func (b *Bus) Send(ctx context.Context, m Message) (Message, error) { return b.s
 
 // send sends a message in a letter of that id, by default the message's.
 func (b *Bus) send(ctx context.Context, m Message, letter string) (Message, error) {
-	m, body, err := b.prepare(m)
+	m, body, err := b.prepare(ctx, m)
 	if err == nil {
 		err = b.post(ctx, m, cmp.Or(letter, m.ID), body)
 	}
@@ -149,7 +149,11 @@ func (b *Bus) deliver(ctx context.Context, l *bus.Letter, handler Handler) (wait
 		return 0, true, b.buryLetter(ctx, l, err.Error())
 	}
 
-	now := time.Now()
+	now, err := b.bus.Now(ctx)
+	if err != nil {
+		return 0, false, err
+	}
+
 	if m.Expired(now) {
 		b.stats.expired(1)
 
@@ -189,13 +193,13 @@ func (b *Bus) deliverOnce(ctx context.Context, t *tries, handler Handler, m Mess
 		return context.Cause(ctx) // who has the claim now finds that the try has begun
 	}
 
-	return b.buryLetter(ctx, t.letter, reason(m, failure))
+	return b.buryLetter(ctx, t.letter, b.reason(ctx, m, failure))
 }
 
 // try handles a message that may be tried again.
 func (b *Bus) try(ctx context.Context, t *tries, handler Handler, m Message) (wait time.Duration, done bool, err error) {
 	if m.RetryCount > max(m.MaxRetries, 0) { // of which none has said that it failed
-		return 0, true, b.buryLetter(ctx, t.letter, reason(m, errDied))
+		return 0, true, b.buryLetter(ctx, t.letter, b.reason(ctx, m, errDied))
 	}
 
 	if m.RetryCount > 0 {
@@ -211,11 +215,21 @@ func (b *Bus) try(ctx context.Context, t *tries, handler Handler, m Message) (wa
 		t.cut(ctx)
 
 		return 0, false, context.Cause(ctx) // the claim was lost; another one has the message
-	case m.CanRetry(time.Now()):
+	case b.canRetry(ctx, m):
 		return b.backoff(m.RetryCount), false, t.failed(ctx)
 	}
 
-	return 0, true, b.buryLetter(ctx, t.letter, reason(m, failure))
+	return 0, true, b.buryLetter(ctx, t.letter, b.reason(ctx, m, failure))
+}
+
+// age returns how old a message is; 0 where the broker doesn't say how late it is.
+func (b *Bus) age(ctx context.Context, m Message) time.Duration {
+	now, err := b.bus.Now(ctx)
+	if err != nil {
+		return 0
+	}
+
+	return max(now.Sub(m.CreatedAt), 0)
 }
 
 // errPanic: a handler panicked.
@@ -225,13 +239,23 @@ var errPanic = errors.New("the handler panicked")
 var errDied = errors.New("the process of each try ended while it handled the message")
 
 // reason says why a message is set aside.
-func reason(m Message, failure error) string {
+func (b *Bus) reason(ctx context.Context, m Message, failure error) string {
 	why := reasonExhausted
-	if m.Expired(time.Now()) {
+	if now, err := b.bus.Now(ctx); err == nil && m.Expired(now) {
 		why = reasonExpired
 	}
 
 	return why + ": " + failure.Error()
+}
+
+// canRetry reports whether a message may be tried again, also where the broker doesn't say how late it is.
+func (b *Bus) canRetry(ctx context.Context, m Message) bool {
+	now, err := b.bus.Now(ctx)
+	if err != nil {
+		now = m.CreatedAt
+	}
+
+	return m.CanRetry(now)
 }
 
 // handle calls a handler and counts how it went. One that panics has failed.
@@ -243,7 +267,7 @@ func (b *Bus) handle(ctx context.Context, handler Handler, m Message) (err error
 				Msg("the handler of a message panicked")
 		}
 
-		b.stats.handled(time.Since(m.CreatedAt), err)
+		b.stats.handled(b.age(ctx, m), err)
 	}()
 
 	return handler(ctx, m)

@@ -139,19 +139,7 @@ func (w *wire) message() (Message, error) {
 
 	m = m.withDefaults()
 
-	switch m.Mode {
-	case AtMostOnce, AtLeastOnce, ExactlyOnce:
-	default:
-		return m, fmt.Errorf("delivery mode %.40q", m.Mode)
-	}
-
-	switch m.Pattern {
-	case PointToPoint, PublishSubscribe, Stream:
-	default:
-		return m, fmt.Errorf("pattern %.40q", m.Pattern)
-	}
-
-	return m, nil
+	return m, m.checkKind()
 }
 
 // moment reads a time as either shape writes it.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/woodwork-go/woodwork/framework/bus"
 	"github.com/woodwork-go/woodwork/subjects"
@@ -67,13 +68,15 @@ type Message struct {
 	Mode Mode
 	// Pattern is the kind of exchange. Defaults to PointToPoint.
 	Pattern Pattern
-	// CreatedAt is when the message was made, in microseconds. Defaults to when it is published or sent.
+	// CreatedAt is when the message was made, in microseconds, by the clock of this process. Defaults to when it is
+	// published or sent. That of a message that was published, sent or received is by the clock of the broker, where that
+	// differs by more than a second: processes need not agree about the time.
 	CreatedAt time.Time
 	// RetryCount is how often it was tried again.
 	RetryCount int
 	// MaxRetries is how often it may be tried again; NoRetries for none. Defaults to DefaultMaxRetries.
 	MaxRetries int
-	// TTL is for how long it is worth delivering; Never for ever. Defaults to DefaultTTL.
+	// TTL is for how long it is worth delivering, by the clock of the broker; Never for ever. Defaults to DefaultTTL.
 	TTL time.Duration
 	// Metadata is an object for whoever needs more fields. Defaults to none.
 	Metadata json.RawMessage
@@ -128,6 +131,19 @@ func (m Message) stamped(now time.Time) Message {
 	return m
 }
 
+// tolerated is by how much clocks may differ that are taken for equal.
+const tolerated = time.Second
+
+// moved returns the message with the time of the broker's clock, which is ahead of this process's by that much. How old
+// it is says this process's clock alone, so it is as old then as before.
+func (m Message) moved(ahead time.Duration) Message {
+	if ahead.Abs() > tolerated {
+		m.CreatedAt = m.CreatedAt.Add(ahead).Truncate(time.Microsecond)
+	}
+
+	return m
+}
+
 // check refuses what can't be delivered.
 func (m Message) check() error {
 	for what, id := range map[string]string{
@@ -154,12 +170,41 @@ func (m Message) check() error {
 		return fmt.Errorf("time %v: %w", m.CreatedAt, bus.ErrInvalid)
 	}
 
+	if m.TTL > maxTTL {
+		return fmt.Errorf("time to live of %v, of at most %v: %w", m.TTL, maxTTL, bus.ErrInvalid)
+	}
+
+	if m.RetryCount < 0 {
+		return fmt.Errorf("%d retries: %w", m.RetryCount, bus.ErrInvalid)
+	}
+
+	if err := m.checkKind(); err != nil {
+		return fmt.Errorf("%w: %w", bus.ErrInvalid, err)
+	}
+
+	return nil
+}
+
+// checkKind refuses modes and patterns that don't exist.
+func (m Message) checkKind() error {
+	switch m.Mode {
+	case AtMostOnce, AtLeastOnce, ExactlyOnce:
+	default:
+		return fmt.Errorf("delivery mode %.40q", m.Mode)
+	}
+
+	switch m.Pattern {
+	case PointToPoint, PublishSubscribe, Stream:
+	default:
+		return fmt.Errorf("pattern %.40q", m.Pattern)
+	}
+
 	return nil
 }
 
 // validWords reports whether a text is words joined by dots.
 func validWords(s string) bool {
-	if len(s) > maxEventType {
+	if len(s) > maxEventType || !utf8.ValidString(s) {
 		return false
 	}
 

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/woodwork-go/woodwork/framework/bus"
 	"github.com/woodwork-go/woodwork/framework/stream"
@@ -290,7 +289,12 @@ func (s *Subscription) handle(m Message, after bus.Cursor) error {
 		return s.saveIfNamed(s.ctx, after)
 	}
 
-	if m.Expired(time.Now()) {
+	now, err := s.bus.bus.Now(s.ctx)
+	if err != nil {
+		return err
+	}
+
+	if m.Expired(now) {
 		s.bus.stats.expired(1)
 
 		return s.saveIfNamed(s.ctx, after)
@@ -325,8 +329,8 @@ func (s *Subscription) insist(m Message) error {
 			return context.Cause(s.ctx)
 		}
 
-		if !m.CanRetry(time.Now()) {
-			return s.bus.bury(s.ctx, s.filter.Name, m, reason(m, err))
+		if !s.bus.canRetry(s.ctx, m) {
+			return s.bus.bury(s.ctx, s.filter.Name, m, s.bus.reason(s.ctx, m, err))
 		}
 
 		if err := pause(s.ctx, s.bus.backoff(m.RetryCount)); err != nil {

@@ -205,7 +205,7 @@ func TestDeadlyMessage(t *testing.T) {
 
 				return nil
 			})
-			time.Sleep(time.Minute)
+			<-time.After(time.Minute)
 		}
 
 		// One that dies at its first delivery leaves no trace.

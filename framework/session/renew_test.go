@@ -62,14 +62,14 @@ func TestASessionExpires(t *testing.T) {
 				check(t, s.State("s", "llm").Save(t.Context(), "kept"))
 
 				for range 20 {
-					time.Sleep(c.want / 2)
+					<-time.After(c.want / 2)
 					check(t, s.Touch(t.Context(), "s"))
 				}
 
-				time.Sleep(c.want)
+				<-time.After(c.want)
 				wantKept(t, s, true)
 
-				time.Sleep(c.want/5 + time.Second)
+				<-time.After(c.want/5 + time.Second)
 				wantKept(t, s, false)
 			})
 		})
@@ -83,7 +83,7 @@ func TestASessionLastsForEver(t *testing.T) {
 		s := newStore(t, membus.New(membus.Config{MaxAge: -1}), session.Config{})
 		check(t, s.Touch(t.Context(), "s"))
 		check(t, s.State("s", "llm").Save(t.Context(), "kept"))
-		time.Sleep(1000 * day)
+		<-time.After(1000 * day)
 		wantKept(t, s, true)
 	})
 }
@@ -125,13 +125,13 @@ func TestSavingRenewsTheSession(t *testing.T) {
 
 		for range 10 {
 			check(t, state.Save(t.Context(), "kept"))
-			time.Sleep(50 * time.Minute)
+			<-time.After(50 * time.Minute)
 			wantKept(t, s, true)
 		}
 
 		for range 10 { // the state is among what a post renews
 			check(t, s.Touch(t.Context(), "s"))
-			time.Sleep(50 * time.Minute)
+			<-time.After(50 * time.Minute)
 			wantKept(t, s, true)
 		}
 	})

@@ -1,16 +1,43 @@
 package bustest
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/woodwork-go/woodwork/framework/bus"
 )
 
 func infoCases() []promise {
-	return []promise{{name: "info/says what the bus is", run: infoIsComplete}}
+	return []promise{
+		{name: "info/says what the bus is", run: infoIsComplete},
+		{name: "info/tells the time of the broker", run: timeOfTheBroker},
+	}
+}
+
+// The broker of a test is on this machine, so the clocks are the same.
+func timeOfTheBroker(t *testing.T, s *suite) {
+	b := s.open(t)
+
+	for range 3 { // of which the first one asks
+		before := time.Now()
+		now := must[time.Time](t)(b.Now(t.Context()))
+
+		if took := time.Since(before); now.Before(before.Add(-took-time.Second)) || now.After(time.Now().Add(took+time.Second)) {
+			t.Errorf("the broker's time is %v, %v from this one's, after %v", now, time.Until(now), took)
+		}
+	}
+
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+
+	if _, err := s.open(t).Now(ended); !errors.Is(err, context.Canceled) {
+		t.Errorf("the time after the context's end: %v", err)
+	}
 }
 
 func infoIsComplete(t *testing.T, s *suite) {

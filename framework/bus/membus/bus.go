@@ -2,6 +2,7 @@ package membus
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -37,6 +38,15 @@ func (b *Bus) Info() bus.Info {
 		Kind: "memory", URL: "memory:", Durability: bus.Memory, MaxBody: b.broker.cfg.MaxBody,
 		Retention: max(b.broker.cfg.MaxAge, 0),
 	}
+}
+
+// Now implements [bus.Clock]: the broker has no clock but this process's.
+func (b *Bus) Now(ctx context.Context) (time.Time, error) {
+	if err := b.ready(ctx); err != nil {
+		return time.Time{}, fmt.Errorf("ask for the time: %w", err)
+	}
+
+	return time.Now(), nil
 }
 
 // Connection implements [bus.Bus]. It is up until Close.

@@ -15,9 +15,9 @@ import (
 )
 
 const (
-	// liveQueue is how many live frames of all streams may wait for their readers before some are dropped, to be read
-	// from the log instead.
-	liveQueue = 16 << 10
+	// liveQueue is how many live frames of all streams may wait for the goroutine that counts their bytes, which does
+	// nothing else.
+	liveQueue = 2 << 10
 	// checkEvery is how often subscriptions that overflowed are looked at again.
 	checkEvery = time.Second
 )
@@ -56,14 +56,15 @@ func (b *Bus) decodeLive(id bus.StreamID, m *nats.Msg) *bus.Entry {
 	return e
 }
 
-// follows delivers live frames to readers. All subscriptions share one channel and one goroutine: a reader costs a few
-// hundred bytes and nothing while its stream is quiet.
+// follows delivers live frames to readers. All subscriptions share one channel and two goroutines, of which one fills the
+// backlog that the other delivers: a reader costs a few hundred bytes and nothing while its stream is quiet.
 type follows struct {
 	nc     *nats.Conn
 	decode func(bus.StreamID, *nats.Msg) *bus.Entry
 	queue  chan *nats.Msg
+	behind *backlog
 	quit   chan struct{}
-	ended  chan struct{}
+	tasks  sync.WaitGroup
 
 	mu     sync.Mutex
 	topics map[string]*topic             // by subject
@@ -89,13 +90,14 @@ type lateness struct {
 
 type follower struct{ deliver func(*bus.Entry) }
 
-func newFollows(nc *nats.Conn, queue int, decode func(bus.StreamID, *nats.Msg) *bus.Entry) *follows {
+func newFollows(nc *nats.Conn, most int, decode func(bus.StreamID, *nats.Msg) *bus.Entry) *follows {
 	f := &follows{
 		nc: nc, decode: decode,
-		queue: make(chan *nats.Msg, queue), quit: make(chan struct{}), ended: make(chan struct{}),
+		queue: make(chan *nats.Msg, liveQueue), behind: newBacklog(most), quit: make(chan struct{}),
 		topics: map[string]*topic{}, bySub: map[*nats.Subscription]*topic{}, late: map[*topic]lateness{},
 	}
-	go f.run()
+	f.tasks.Go(f.fill)
+	f.tasks.Go(f.run)
 
 	return f
 }
@@ -143,15 +145,32 @@ func (f *follows) remove(t *topic, r *follower) {
 	_ = t.sub.Unsubscribe() // fails on a closed connection only, which has no subscriptions
 }
 
-// run delivers until close.
-func (f *follows) run() {
-	defer close(f.ended)
-	tick := time.NewTicker(checkEvery)
-	defer tick.Stop()
+// fill puts into the backlog what comes, until close.
+func (f *follows) fill() {
 	for {
 		select {
 		case m := <-f.queue:
-			f.dispatch(m)
+			f.behind.push(m)
+		case <-f.quit:
+			return
+		}
+	}
+}
+
+// run delivers until close.
+func (f *follows) run() {
+	tick := time.NewTicker(checkEvery)
+	defer tick.Stop()
+	var frames []*nats.Msg
+	for {
+		select {
+		case <-f.behind.wake:
+			var dropped []*nats.Subscription
+			frames, dropped = f.behind.take(frames)
+			f.dispatch(frames, dropped)
+			if len(frames) > 0 {
+				f.behind.rouse() // these are done
+			}
 		case <-tick.C:
 			f.tellLate()
 		case <-f.quit:
@@ -160,16 +179,40 @@ func (f *follows) run() {
 	}
 }
 
-func (f *follows) dispatch(m *nats.Msg) {
+// dispatch delivers frames, then says of which subscriptions others were dropped behind them.
+func (f *follows) dispatch(frames []*nats.Msg, dropped []*nats.Subscription) {
+	for _, m := range frames {
+		if t := f.topic(m.Sub); t != nil {
+			if e := f.decode(t.id, m); e != nil {
+				t.deliver(e)
+			}
+		}
+		if f.ended() {
+			return
+		}
+	}
+	for _, sub := range dropped {
+		if t := f.topic(sub); t != nil {
+			t.deliver(nil)
+		}
+	}
+}
+
+func (f *follows) ended() bool {
+	select {
+	case <-f.quit:
+		return true
+	default:
+		return false
+	}
+}
+
+// topic returns the readers of a subscription, nil when there are none any more.
+func (f *follows) topic(sub *nats.Subscription) *topic {
 	f.mu.Lock()
-	t := f.bySub[m.Sub]
-	f.mu.Unlock()
-	if t == nil {
-		return
-	}
-	if e := f.decode(t.id, m); e != nil {
-		t.deliver(e)
-	}
+	defer f.mu.Unlock()
+
+	return f.bySub[sub]
 }
 
 func (t *topic) deliver(e *bus.Entry) {
@@ -246,5 +289,5 @@ func (f *follows) close() {
 	if !closed {
 		close(f.quit)
 	}
-	<-f.ended
+	f.tasks.Wait()
 }

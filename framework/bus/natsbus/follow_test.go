@@ -83,7 +83,7 @@ func TestOverflowIsTold(t *testing.T) {
 	t.Parallel()
 	b := single(t)
 	b.follows.close() // before anyone follows
-	b.follows = newFollows(b.nc, 4, b.decodeLive)
+	b.follows = newFollows(b.nc, 4*liveOverhead, b.decodeLive)
 	id := testID(1)
 	release := make(chan struct{})
 	told := make(chan struct{}, 100)

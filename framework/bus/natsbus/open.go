@@ -15,6 +15,7 @@ import (
 	"github.com/synadia-io/orbit.go/natscontext"
 
 	"github.com/woodwork-go/woodwork/framework/bus"
+	"github.com/woodwork-go/woodwork/framework/bus/internal/clock"
 	"github.com/woodwork-go/woodwork/framework/bus/internal/connection"
 	"github.com/woodwork-go/woodwork/framework/bus/internal/crew"
 	"github.com/woodwork-go/woodwork/framework/bus/internal/wire"
@@ -59,6 +60,7 @@ type Bus struct {
 	fetches  chan struct{}
 	refused  atomic.Pointer[error] // last permission violation
 	counts   wire.Counters
+	clock    *clock.Clock
 	hidden   sync.Once     // the log says that tools don't see this instance
 	insist   time.Duration // [bus.Insist]
 
@@ -83,6 +85,7 @@ func Open(ctx context.Context, cfg Config) (*Bus, error) {
 		cfg: cfg, log: cfg.Logger, apiSlots: make(chan struct{}, apiInFlight), fetches: make(chan struct{}, fetchesInFlight),
 		closing: make(chan struct{}), done: make(chan struct{}), insist: bus.Insist,
 	}
+	b.clock = clock.New(b.askTime)
 	if err := b.open(ctx); err != nil {
 		close(b.closing)
 		b.abort()
@@ -126,7 +129,7 @@ func (b *Bus) dial(ctx context.Context) error {
 	if b.req, err = newRequester(nc); err != nil {
 		return err
 	}
-	b.follows = newFollows(nc, liveQueue, b.decodeLive)
+	b.follows = newFollows(nc, liveBytes, b.decodeLive)
 	b.signals = newSignals(nc)
 	if b.calls, err = newCalls(nc, b.apiPrefix, func() { b.counts.Add(wire.ErrForeign) }); err != nil {
 		return err

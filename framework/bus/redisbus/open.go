@@ -14,6 +14,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/woodwork-go/woodwork/framework/bus"
+	"github.com/woodwork-go/woodwork/framework/bus/internal/clock"
 	"github.com/woodwork-go/woodwork/framework/bus/internal/crew"
 	"github.com/woodwork-go/woodwork/framework/bus/internal/wire"
 	"github.com/woodwork-go/woodwork/subjects"
@@ -39,6 +40,7 @@ type Bus struct {
 	calls   *calls
 	counts  wire.Counters
 	life    life
+	clock   *clock.Clock
 
 	appendScript *script
 	appender     *appender
@@ -66,6 +68,7 @@ func Open(ctx context.Context, cfg Config) (*Bus, error) {
 		appendScript: newScript("append", appendLua), signals: newSignals(), scripts: newScripts(),
 	}
 	b.appender = newAppender(b)
+	b.clock = clock.New(b.askTime)
 	if err := b.open(ctx); err != nil {
 		b.shut(ctx)
 

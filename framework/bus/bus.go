@@ -65,6 +65,9 @@ type Connection struct {
 	Lost uint64 `json:"lost"`
 	// Reason says in one line why it broke last; empty when it never did.
 	Reason string `json:"reason,omitempty"`
+	// Missing says in one line what the broker has lost of what it keeps for the application, such as a JetStream stream
+	// that was deleted, and why it could not be made again yet; empty when all is there, as far as is known.
+	Missing string `json:"missing,omitempty"`
 }
 
 // Durability says what an acknowledged append survives. The zero value promises nothing.

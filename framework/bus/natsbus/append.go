@@ -65,7 +65,7 @@ func (b *Bus) appended(f *bus.Frame, links bus.Links) func(ack *nats.Msg, err er
 	return func(ack *nats.Msg, err error) (*bus.Entry, error) {
 		var seq uint64
 		if err == nil {
-			seq, err = parseAck(ack)
+			seq, err = b.acked(ack)
 		}
 		if err != nil {
 			return nil, fmt.Errorf("append frame of %s: %w", f.ID, err)

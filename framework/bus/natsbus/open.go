@@ -48,6 +48,7 @@ type Bus struct {
 	info      bus.Info
 	link      connection.Log
 	workers   crew.Set[*worker]
+	keeper    keeper
 	restored  broadcast // told when the connection was restored
 
 	req      *requester
@@ -62,6 +63,8 @@ type Bus struct {
 	hidden   sync.Once     // the log says that tools don't see this instance
 	insist   time.Duration // [bus.Insist]
 
+	life      context.Context //nolint:containedctx // ends when Close begins
+	endLife   context.CancelFunc
 	closeOnce sync.Once
 	closing   chan struct{} // closed when Close begins
 	endOnce   sync.Once
@@ -83,8 +86,9 @@ func Open(ctx context.Context, cfg Config) (*Bus, error) {
 		cfg: cfg, log: cfg.Logger, apiSlots: make(chan struct{}, apiInFlight), fetches: make(chan struct{}, fetchesInFlight),
 		closing: make(chan struct{}), done: make(chan struct{}), insist: bus.Insist,
 	}
+	b.life, b.endLife = context.WithCancel(context.WithoutCancel(ctx))
 	if err := b.open(ctx); err != nil {
-		close(b.closing)
+		b.beginClose()
 		b.abort()
 
 		return nil, b.dialError(b.withRefusal(err))
@@ -200,7 +204,7 @@ func (b *Bus) Err() error {
 func (b *Bus) Close(ctx context.Context) error {
 	var err error
 	b.closeOnce.Do(func() {
-		close(b.closing)
+		b.beginClose()
 		b.workers.Close(ctx, bus.ErrClosed)
 		b.closeCalls(ctx)
 		if b.nc.IsConnected() {
@@ -211,6 +215,13 @@ func (b *Bus) Close(ctx context.Context) error {
 	<-b.done
 
 	return err
+}
+
+// beginClose ends what waits.
+func (b *Bus) beginClose() {
+	close(b.closing)
+	b.endLife()
+	b.keeper.close()
 }
 
 func (b *Bus) flush(ctx context.Context) error {

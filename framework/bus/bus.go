@@ -50,7 +50,8 @@ type Info struct {
 	URL string
 	// Durability is what an acknowledged append survives.
 	Durability Durability
-	// MaxBody is the largest body of a frame or letter in bytes that the broker accepts.
+	// MaxBody is the largest body of a frame or letter in bytes that the broker accepts. It is that of now: a broker may
+	// accept less after the connection was restored, and refuses with [ErrTooLarge] what was made before.
 	MaxBody int
 }
 

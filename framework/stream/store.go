@@ -99,6 +99,17 @@ func bound(field *int, value int) {
 	}
 }
 
+// bodyLimit returns the largest body that the bus takes now, which may be less than at the beginning.
+func (s *Store) bodyLimit() int {
+	if b, ok := s.log.(interface{ Info() bus.Info }); ok {
+		if n := b.Info().MaxBody; n > 0 {
+			return n
+		}
+	}
+
+	return s.maxBody
+}
+
 // Store opens the writers and readers of the streams of one bus. All methods may be called concurrently.
 type Store struct {
 	log     bus.Log

@@ -44,7 +44,7 @@ func (b *Bus) encode(f *bus.Frame, after *bus.Entry) (*nats.Msg, bus.Links, erro
 	if err := wire.CheckFrame(f); err != nil {
 		return nil, bus.Links{}, fmt.Errorf("append frame of %s: %w", f.ID, err)
 	}
-	if len(f.Body) > b.info.MaxBody {
+	if len(f.Body) > maxBody(b.nc) {
 		return nil, bus.Links{}, fmt.Errorf("append frame of %s: body of %d bytes: %w", f.ID, len(f.Body), bus.ErrTooLarge)
 	}
 	links, last, err := behind(f, after)

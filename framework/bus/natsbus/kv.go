@@ -94,7 +94,7 @@ func (b *Bus) Set(
 	if ttl < 0 || ttl%time.Second != 0 {
 		return 0, fmt.Errorf("set %s %s: a time to live of %v is not whole seconds: %w", bucket, key, ttl, bus.ErrInvalid)
 	}
-	if len(value) > b.info.MaxBody {
+	if len(value) > maxBody(b.nc) {
 		return 0, fmt.Errorf("set %s %s: value of %d bytes: %w", bucket, key, len(value), bus.ErrTooLarge)
 	}
 	m := &nats.Msg{Subject: at.publish, Header: nats.Header{}, Data: value}

@@ -170,16 +170,23 @@ func (b *Bus) describe(replicas int) bus.Info {
 	if b.cfg.InProcess != nil {
 		url = "in-process"
 	}
-	payload := int(b.nc.MaxPayload())
-
-	return bus.Info{
-		Kind: "nats", URL: redact(url), Durability: durability[b.cfg.Synced],
-		MaxBody: max(payload-headerReserve, payload/2),
-	}
+	return bus.Info{Kind: "nats", URL: redact(url), Durability: durability[b.cfg.Synced], MaxBody: maxBody(b.nc)}
 }
 
-// Info says which server this is and what it promises.
-func (b *Bus) Info() bus.Info { return b.info }
+// maxBody returns the largest body that the server of a connection takes, as it said when it was connected to last.
+func maxBody(nc *nats.Conn) int {
+	payload := int(nc.MaxPayload())
+
+	return max(payload-headerReserve, payload/2)
+}
+
+// Info says which server this is and what it promises. MaxBody follows the server that is connected to.
+func (b *Bus) Info() bus.Info {
+	info := b.info
+	info.MaxBody = maxBody(b.nc)
+
+	return info
+}
 
 // Connection says how the connection to the server does. One that broke is restored, at another server where there are
 // several.

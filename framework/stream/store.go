@@ -99,17 +99,6 @@ func bound(field *int, value int) {
 	}
 }
 
-// bodyLimit returns the largest body that the bus takes now, which may be less than at the beginning.
-func (s *Store) bodyLimit() int {
-	if b, ok := s.log.(interface{ Info() bus.Info }); ok {
-		if n := b.Info().MaxBody; n > 0 {
-			return n
-		}
-	}
-
-	return s.maxBody
-}
-
 // Store opens the writers and readers of the streams of one bus. All methods may be called concurrently.
 type Store struct {
 	log     bus.Log
@@ -148,6 +137,17 @@ func NewStore(log bus.Log, info bus.Info, cfg Config) *Store {
 		shared:  make(map[bus.StreamID]*sharedLock),
 		listed:  make(map[string]struct{}),
 	}
+}
+
+// bodyLimit returns the largest body that the bus takes now, which may be less than at the beginning.
+func (s *Store) bodyLimit() int {
+	if b, ok := s.log.(interface{ Info() bus.Info }); ok {
+		if n := b.Info().MaxBody; n > 0 {
+			return n
+		}
+	}
+
+	return s.maxBody
 }
 
 // Close ends the store's work and waits for it: appends in flight finish their current try, and every writer and

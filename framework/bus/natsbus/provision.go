@@ -145,7 +145,9 @@ func (b *Bus) ensureOnce(ctx context.Context, want jetstream.StreamConfig) (jets
 	defer cancel()
 	s, err := b.js.Stream(ctx, want.Name)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		s, err = b.create(ctx, want)
+		if err = b.create(ctx, want); err == nil {
+			s, err = b.js.Stream(ctx, want.Name)
+		}
 	}
 	if err != nil {
 		return jetstream.StreamConfig{}, fmt.Errorf("make JetStream stream %s: %w", want.Name, err)

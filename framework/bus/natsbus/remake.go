@@ -137,24 +137,24 @@ func (b *Bus) remake(ctx context.Context, c jetstream.StreamConfig) error {
 
 	b.log.Warn().Str("jetstream", c.Name).Msg("the servers have lost a JetStream stream and all that was in it; making it again")
 
-	if _, err := b.create(try, c); err != nil {
+	if err := b.create(try, c); err != nil {
 		return fmt.Errorf("JetStream stream %s: %w", c.Name, err)
 	}
 
 	return nil
 }
 
-// create makes a JetStream stream, or takes the one that another process has made meanwhile.
+// create makes a JetStream stream, unless another process has made it meanwhile.
 //
 // Its first sequence is a time, in microseconds, so that no sequence of an earlier life of the JetStream stream is used
 // again: what a writer, a reader or a worker still knows of that life names nothing in this one.
-func (b *Bus) create(ctx context.Context, c jetstream.StreamConfig) (jetstream.Stream, error) {
+func (b *Bus) create(ctx context.Context, c jetstream.StreamConfig) error {
 	c.FirstSeq = uint64(time.Now().UnixMicro())
 
-	s, err := b.js.CreateStream(ctx, c)
+	_, err := b.js.CreateStream(ctx, c)
 	if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
-		return b.js.Stream(ctx, c.Name)
+		return nil
 	}
 
-	return s, err
+	return err
 }

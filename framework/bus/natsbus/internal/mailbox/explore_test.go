@@ -477,9 +477,9 @@ func TestExplore(t *testing.T) {
 
 // TestExploreThree explores what needs a third letter, or what looks for mailboxes left behind: a lease that passes while
 // its holder goes on and passes the mailbox on, removals that a server forgets, outcomes that stay unknown, and looks at any
-// moment; and workers that pass a mailbox on without having looked. By default it takes those that end within seconds; WOODWORK_EXPLORE=deep takes
-// those in which a worker also crashes, a read is answered from the past, or what a server brings back is removed once more,
-// and WOODWORK_EXPLORE=two one with two crashes.
+// moment; and workers that pass a mailbox on without having looked. By default it takes those that end within seconds;
+// WOODWORK_EXPLORE=deep takes those in which a worker also crashes, a read is answered from the past, or what a server
+// brings back is removed once more, and WOODWORK_EXPLORE=two one with two crashes.
 func TestExploreThree(t *testing.T) {
 	t.Parallel()
 

@@ -24,7 +24,8 @@ func (b *Bus) Append(ctx context.Context, f *bus.Frame, after *bus.Entry) (*bus.
 	return b.appended(f, links)(b.req.do(ctx, m, b.cfg.AppendTimeout))
 }
 
-// Start begins to store a frame; see [bus.Starter]. Otherwise it is Append.
+// Start begins to store a frame; see [bus.Starter]. Otherwise it is Append. A connection that takes nothing holds it up for
+// two seconds at most, and is given up then.
 func (b *Bus) Start(f *bus.Frame, after *bus.Entry, done func(*bus.Entry, error)) error {
 	m, links, err := b.encode(f, after)
 	if err != nil {

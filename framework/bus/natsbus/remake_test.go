@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -55,6 +56,7 @@ func await[T any](t *testing.T, what string, from <-chan T, wanted func(T) bool)
 
 // life is an application at work on a bus of its own: a worker, a follower and a watch go on, another process writes.
 type life struct {
+	server  *serverProcess
 	writer  *Bus
 	letters chan *bus.Letter
 	entries chan *bus.Entry
@@ -68,6 +70,7 @@ func live(t *testing.T) *life {
 	s := runServer(t, "")
 	reader := open(t, Config{URL: s.url, Shards: 1})
 	l := &life{
+		server:  s,
 		writer:  open(t, Config{URL: s.url, AppendTimeout: time.Second}),
 		letters: make(chan *bus.Letter, 100), entries: make(chan *bus.Entry, 100), keys: make(chan bus.KVEvent, 100),
 	}
@@ -220,6 +223,23 @@ func TestLostStreamsAreMadeAgain(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestWipedServerIsFurnishedAgain starts a server again without its data while everything goes on.
+func TestWipedServerIsFurnishedAgain(t *testing.T) {
+	t.Parallel()
+
+	l := live(t)
+	l.goOn(t)
+	l.server.kill()
+
+	if err := os.RemoveAll(l.server.dir); err != nil {
+		t.Fatal(err)
+	}
+
+	l.server.start(t)
+	l.goOn(t)
+	l.goOn(t)
 }
 
 // TestWhatIsMissingIsReported lets another JetStream stream take the place of one that was lost.

@@ -174,9 +174,10 @@ func (p *presence) counted(next turn.Handler) turn.Handler {
 }
 
 var (
-	errState  = errors.New("the instance does not take work")
-	errBus    = errors.New("the connection to the bus is lost")
-	errListed = errors.New("the registry was not reached lately")
+	errState   = errors.New("the instance does not take work")
+	errBus     = errors.New("the connection to the bus is lost")
+	errMissing = errors.New("the broker has lost a part of the application's data")
+	errListed  = errors.New("the registry was not reached lately")
 )
 
 // alive returns why the process should be replaced, or nil.
@@ -221,6 +222,10 @@ func (p *presence) connected() error {
 
 	if down := time.Since(c.Since); !c.Up && down > time.Duration(i.TTL)*time.Second/2 {
 		return fmt.Errorf("%w for %v: %s", errBus, down.Round(time.Second), c.Reason)
+	}
+
+	if c.Missing != "" {
+		return fmt.Errorf("%w: %s", errMissing, c.Missing)
 	}
 
 	return nil

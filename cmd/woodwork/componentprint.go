@@ -87,6 +87,10 @@ func connection(c bus.Connection) string {
 	}
 
 	state := map[bool]string{true: "connected", false: "not connected"}[c.Up] + " since " + when(c.Since)
+	if c.Missing != "" {
+		state += ", the broker has lost " + clean(c.Missing)
+	}
+
 	if c.Lost == 0 {
 		return state + ", never lost"
 	}

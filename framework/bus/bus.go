@@ -51,7 +51,8 @@ type Info struct {
 	URL string
 	// Durability is what an acknowledged append survives.
 	Durability Durability
-	// MaxBody is the largest body of a frame or letter in bytes that the broker accepts.
+	// MaxBody is the largest body of a frame or letter in bytes that the broker accepts. It is that of now: a broker may
+	// accept less after the connection was restored, and refuses with [ErrTooLarge] what was made before.
 	MaxBody int
 	// Retention is for how long the bus keeps what is appended to a log, at least; 0 is for ever.
 	Retention time.Duration
@@ -68,6 +69,9 @@ type Connection struct {
 	Lost uint64 `json:"lost"`
 	// Reason says in one line why it broke last; empty when it never did.
 	Reason string `json:"reason,omitempty"`
+	// Missing says in one line what the broker has lost of what it keeps for the application, such as a JetStream stream
+	// that was deleted, and why it could not be made again yet; empty when all is there, as far as is known.
+	Missing string `json:"missing,omitempty"`
 }
 
 // Durability says what an acknowledged append survives. The zero value promises nothing.

@@ -191,7 +191,8 @@ func (w *Writer) build() (slice, *bus.Frame) {
 	}
 	piece := slice{first: w.window.first}
 	if len(w.window.sizes) > 0 {
-		piece = w.window.peek(w.store.cfg.FrameBytes, w.store.maxBody)
+		most := w.store.bodyLimit()
+		piece = w.window.peek(min(w.store.cfg.FrameBytes, most), most)
 	}
 	frame := &bus.Frame{
 		ID: w.id, Attempt: w.attempt, Writer: w.writer, Type: w.cfg.Info.Type,

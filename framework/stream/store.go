@@ -146,6 +146,17 @@ func NewStore(log bus.Log, info bus.Info, cfg Config) *Store {
 	return s
 }
 
+// bodyLimit returns the largest body that the bus takes now, which may be less than at the beginning.
+func (s *Store) bodyLimit() int {
+	if b, ok := s.log.(interface{ Info() bus.Info }); ok {
+		if n := b.Info().MaxBody; n > 0 {
+			return n
+		}
+	}
+
+	return s.maxBody
+}
+
 // Close ends the store's work and waits for it: appends in flight finish their current try, and every writer and
 // reader fails with [ErrClosed]. Chunks that were not flushed are lost; close or abandon the writers first. It is
 // idempotent and does not close the bus.

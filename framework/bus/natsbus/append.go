@@ -24,7 +24,8 @@ func (b *Bus) Append(ctx context.Context, f *bus.Frame, after *bus.Entry) (*bus.
 	return b.appended(f, links)(b.req.do(ctx, m, b.cfg.AppendTimeout))
 }
 
-// Start begins to store a frame; see [bus.Starter]. Otherwise it is Append.
+// Start begins to store a frame; see [bus.Starter]. Otherwise it is Append. A connection that takes nothing holds it up for
+// two seconds at most, and is given up then.
 func (b *Bus) Start(f *bus.Frame, after *bus.Entry, done func(*bus.Entry, error)) error {
 	m, links, err := b.encode(f, after)
 	if err != nil {
@@ -44,7 +45,7 @@ func (b *Bus) encode(f *bus.Frame, after *bus.Entry) (*nats.Msg, bus.Links, erro
 	if err := wire.CheckFrame(f); err != nil {
 		return nil, bus.Links{}, fmt.Errorf("append frame of %s: %w", f.ID, err)
 	}
-	if len(f.Body) > b.info.MaxBody {
+	if len(f.Body) > maxBody(b.nc) {
 		return nil, bus.Links{}, fmt.Errorf("append frame of %s: body of %d bytes: %w", f.ID, len(f.Body), bus.ErrTooLarge)
 	}
 	links, last, err := behind(f, after)
@@ -65,7 +66,7 @@ func (b *Bus) appended(f *bus.Frame, links bus.Links) func(ack *nats.Msg, err er
 	return func(ack *nats.Msg, err error) (*bus.Entry, error) {
 		var seq uint64
 		if err == nil {
-			seq, err = parseAck(ack)
+			seq, err = b.acked(ack)
 		}
 		if err != nil {
 			return nil, fmt.Errorf("append frame of %s: %w", f.ID, err)

@@ -78,8 +78,8 @@ type Config struct {
 	InboxPrefix string
 	// DialTimeout is how long [Open] waits for a server that answers. Defaults to [DefaultDialTimeout].
 	DialTimeout time.Duration
-	// AppendTimeout bounds one try of an append, after which its outcome is unknown. Defaults to
-	// [DefaultAppendTimeout].
+	// AppendTimeout bounds one try of an append, after which its outcome is unknown. A connection that takes nothing is
+	// given up after two seconds, which may come on top. Defaults to [DefaultAppendTimeout].
 	AppendTimeout time.Duration
 	// Logger receives changes of the connection and what the server complains about; never content. Defaults to none.
 	Logger zerolog.Logger

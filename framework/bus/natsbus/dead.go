@@ -40,7 +40,7 @@ func (b *Bus) Bury(ctx context.Context, d *bus.DeadLetter) error {
 	if err != nil {
 		return fmt.Errorf("bury letter %s: %w", d.ID, err)
 	}
-	if len(m.Data) > b.info.MaxBody {
+	if len(m.Data) > maxBody(b.nc) {
 		return fmt.Errorf("bury letter %s: %d bytes with its input: %w", d.ID, len(m.Data), bus.ErrTooLarge)
 	}
 	if err := b.bury(ctx, m); err != nil {

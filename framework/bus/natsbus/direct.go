@@ -86,13 +86,14 @@ func (l *logSource) fetched(ctx context.Context, seq uint64, c *call) (e *bus.En
 		return nil, false, nil
 	}
 	answer, err := l.bus.req.wait(ctx, c)
-	if err != nil && !errors.Is(err, bus.ErrUnknown) {
-		return nil, false, err
-	}
-	if err != nil || value(answer.Header, headerStatus) != "" {
+	switch {
+	case errors.Is(err, bus.ErrUnknown):
 		return nil, false, nil
-	}
-	if lastValue(answer.Header, headerSubject) != l.subject {
+	case err != nil:
+		return nil, false, err
+	case value(answer.Header, headerStatus) != "":
+		return nil, false, nil
+	case lastValue(answer.Header, headerSubject) != l.subject:
 		return nil, true, nil
 	}
 	e, err = l.decode(seq, answer.Header, answer.Data)

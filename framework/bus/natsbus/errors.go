@@ -62,6 +62,8 @@ func (e *apiError) Unwrap() error {
 		return bus.ErrFull
 	case codeTooLarge, codeHeaderTooLarge:
 		return bus.ErrTooLarge
+	case codeStreamNotFound:
+		return bus.ErrUnknown // it is made again
 	case codeDeleteFailed, codeInvalidConfig:
 		return nil // decided, whatever the status says
 	case codeStoreFailed:

@@ -143,6 +143,10 @@ func (b *Bus) apiOnce(ctx context.Context, what string, request []byte, got inte
 		return fmt.Errorf("malformed answer: %w", err)
 	}
 	if err := got.common().Error; err != nil {
+		if err.Code == codeStreamNotFound {
+			b.missed()
+		}
+
 		return err
 	}
 

@@ -105,7 +105,7 @@ func (b *Bus) Set(
 	if err := checkTTL(ttl); err != nil {
 		return 0, fmt.Errorf("set %s %s: %w", bucket, key, err)
 	}
-	if len(value) > b.info.MaxBody {
+	if len(value) > maxBody(b.nc) {
 		return 0, fmt.Errorf("set %s %s: value of %d bytes: %w", bucket, key, len(value), bus.ErrTooLarge)
 	}
 	seq, err := b.update(ctx, at, kvMsg(at, value, ttl), revision)

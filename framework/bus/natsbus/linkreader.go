@@ -84,36 +84,16 @@ func (r *linkReader) locate(ctx context.Context) error {
 	// Frames below low, older included, are known to be seen; the oldest point is known not to be.
 	var older *point
 	for low := uint64(0); r.points[0].number > low; {
-		known, err := expand(r.points[0], low)
+		found, end, err := r.descend(ctx, low, older)
 		if err != nil {
 			return err
 		}
-		at, err := r.newestSeen(ctx, known)
-		if err != nil {
-			return err
+		if end {
+			break
 		}
-		r.points = slices.Concat(known[at+1:], r.points)
-		if at < 0 || known[at].gone && r.points[0].number > known[at].number+1 {
-			continue
+		if found != nil {
+			older, low = found, found.number+1
 		}
-		found := &known[at]
-		if found.gone { // and with it the links to what lies below
-			if found, err = r.before(ctx, found.seq); err != nil {
-				return err
-			}
-			if found == nil || older != nil && found.seq <= older.seq {
-				break
-			}
-			if found.number < low || found.number >= known[at].number {
-				return fmt.Errorf("entry %d: %w", found.seq, corrupt(headerLinks))
-			}
-		}
-		if !r.covers(found.entry) {
-			r.points = slices.Insert(r.points, 0, *found)
-
-			continue
-		}
-		older, low = found, found.number+1
 	}
 	if older != nil {
 		r.points = slices.Insert(r.points, 0, *older)
@@ -122,6 +102,43 @@ func (r *linkReader) locate(ctx context.Context) error {
 	r.trim()
 
 	return nil
+}
+
+// descend looks at the frames from number low on that the oldest point links to, and adds those to the points that the
+// reader has not seen. It returns the newest one that it has seen, if that is among them, and reports whether nothing is
+// there between older and the oldest point.
+func (r *linkReader) descend(ctx context.Context, low uint64, older *point) (found *point, end bool, err error) {
+	known, err := expand(r.points[0], low)
+	if err != nil {
+		return nil, false, err
+	}
+	at, err := r.newestSeen(ctx, known)
+	if err != nil {
+		return nil, false, err
+	}
+	r.points = slices.Concat(known[at+1:], r.points)
+	if at < 0 || known[at].gone && r.points[0].number > known[at].number+1 {
+		return nil, false, nil
+	}
+	found = &known[at]
+	if found.gone { // and with it the links to what lies below
+		if found, err = r.before(ctx, found.seq); err != nil {
+			return nil, false, err
+		}
+		if found == nil || older != nil && found.seq <= older.seq {
+			return nil, true, nil
+		}
+		if found.number < low || found.number >= known[at].number {
+			return nil, false, fmt.Errorf("entry %d: %w", found.seq, corrupt(headerLinks))
+		}
+	}
+	if !r.covers(found.entry) {
+		r.points = slices.Insert(r.points, 0, *found)
+
+		return nil, false, nil
+	}
+
+	return found, false, nil
 }
 
 // beginWith makes a point the first to be yielded.

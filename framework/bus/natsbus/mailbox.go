@@ -26,7 +26,7 @@ func (b *Bus) Post(ctx context.Context, l *bus.Letter) error {
 		return fmt.Errorf("post letter: %w: %w", bus.ErrInvalid, err)
 	}
 
-	if len(l.Body) > b.info.MaxBody {
+	if len(l.Body) > maxBody(b.nc) {
 		return fmt.Errorf("post letter %s: body of %d bytes: %w", l.ID, len(l.Body), bus.ErrTooLarge)
 	}
 

@@ -81,7 +81,12 @@ func (w *worker) makeConsumer(ctx context.Context) error {
 
 		cancel()
 
-		if err == nil || !transient(err) {
+		lost := errors.Is(err, jetstream.ErrStreamNotFound)
+		if lost {
+			w.bus.missed()
+		}
+
+		if err == nil || !lost && !transient(err) {
 			return err
 		}
 
@@ -234,11 +239,11 @@ func (p *puller) giveBack(m *nats.Msg) {
 	}
 }
 
-// boxOfRegister is the mailbox that a register's subject belongs to.
-func (b *Bus) boxOfRegister(subject string) (*box, error) {
+// boxOf is the mailbox that a subject of its inbox or its register belongs to.
+func (b *Bus) boxOf(subject string) (*box, error) {
 	s, err := subjects.Parse(subject)
 	if err != nil {
-		return nil, fmt.Errorf("register: %w", err)
+		return nil, fmt.Errorf("mailbox: %w", err)
 	}
 
 	return b.box(s.Component, s.Session)

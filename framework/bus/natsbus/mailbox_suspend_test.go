@@ -52,7 +52,9 @@ func TestServerTakesOldRenewals(t *testing.T) {
 
 	work(t, b, bus.WorkConfig{Lease: time.Second, Concurrency: 1}, func(ctx context.Context, held bus.Claim) {
 		c, ok := held.(*claim)
-		if nth++; nth == 1 && ok {
+		nth++
+
+		if nth == 1 && ok {
 			c.letGo() // it is not renewed
 			first <- c.ack
 

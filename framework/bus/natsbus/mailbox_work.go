@@ -191,7 +191,7 @@ func (w *worker) handle(m *nats.Msg, asked time.Time, do func(c *claim) error) e
 		return err
 	}
 
-	x, err := w.bus.boxOfRegister(m.Subject)
+	x, err := w.bus.boxOf(m.Subject)
 	if err != nil {
 		return err
 	}

@@ -49,6 +49,7 @@ type Bus struct {
 	info      bus.Info
 	link      connection.Log
 	workers   crew.Set[*worker]
+	keeper    keeper
 	restored  broadcast // told when the connection was restored
 
 	req      *requester
@@ -64,6 +65,8 @@ type Bus struct {
 	hidden   sync.Once     // the log says that tools don't see this instance
 	insist   time.Duration // [bus.Insist]
 
+	life      context.Context //nolint:containedctx // ends when Close begins
+	endLife   context.CancelFunc
 	closeOnce sync.Once
 	closing   chan struct{} // closed when Close begins
 	endOnce   sync.Once
@@ -86,8 +89,9 @@ func Open(ctx context.Context, cfg Config) (*Bus, error) {
 		closing: make(chan struct{}), done: make(chan struct{}), insist: bus.Insist,
 	}
 	b.clock = clock.New(b.askTime)
+	b.life, b.endLife = context.WithCancel(context.WithoutCancel(ctx))
 	if err := b.open(ctx); err != nil {
-		close(b.closing)
+		b.beginClose()
 		b.abort()
 
 		return nil, b.dialError(b.withRefusal(err))
@@ -169,16 +173,26 @@ func (b *Bus) describe(have deployment) bus.Info {
 	if b.cfg.InProcess != nil {
 		url = "in-process"
 	}
-	payload := int(b.nc.MaxPayload())
 
 	return bus.Info{
-		Kind: "nats", URL: redact(url), Durability: durability[b.cfg.Synced],
-		MaxBody: max(payload-headerReserve, payload/2), Retention: have.retention,
+		Kind: "nats", URL: redact(url), Durability: durability[b.cfg.Synced], MaxBody: maxBody(b.nc), Retention: have.retention,
 	}
 }
 
-// Info says which server this is and what it promises.
-func (b *Bus) Info() bus.Info { return b.info }
+// maxBody returns the largest body that the server of a connection takes, as it said when it was connected to last.
+func maxBody(nc *nats.Conn) int {
+	payload := int(nc.MaxPayload())
+
+	return max(payload-headerReserve, payload/2)
+}
+
+// Info says which server this is and what it promises. MaxBody follows the server that is connected to.
+func (b *Bus) Info() bus.Info {
+	info := b.info
+	info.MaxBody = maxBody(b.nc)
+
+	return info
+}
 
 // Connection says how the connection to the server does. One that broke is restored, at another server where there are
 // several.
@@ -203,7 +217,7 @@ func (b *Bus) Err() error {
 func (b *Bus) Close(ctx context.Context) error {
 	var err error
 	b.closeOnce.Do(func() {
-		close(b.closing)
+		b.beginClose()
 		b.workers.Close(ctx, bus.ErrClosed)
 		b.closeCalls(ctx)
 		if b.nc.IsConnected() {
@@ -214,6 +228,13 @@ func (b *Bus) Close(ctx context.Context) error {
 	<-b.done
 
 	return err
+}
+
+// beginClose ends what waits.
+func (b *Bus) beginClose() {
+	close(b.closing)
+	b.endLife()
+	b.keeper.close()
 }
 
 func (b *Bus) flush(ctx context.Context) error {

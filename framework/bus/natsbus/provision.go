@@ -149,7 +149,11 @@ func (b *Bus) ensure(ctx context.Context, want jetstream.StreamConfig) (jetstrea
 
 	for attempt := 0; ; attempt++ {
 		have, err := b.ensureOnce(ctx, want)
-		awaited := b.awaitsPeers(err, want.Replicas) && time.Since(begun) < placeTimeout
+		if err == nil {
+			b.keeper.keep(have)
+		}
+		awaited := b.awaitsPeers(err, want.Replicas) && time.Since(begun) < placeTimeout ||
+			errors.Is(err, jetstream.ErrStreamNotFound) // another process's is still being made
 		if err == nil || !awaited && !transient(err) || b.refused.Load() != nil {
 			return have, err
 		}
@@ -164,8 +168,7 @@ func (b *Bus) ensureOnce(ctx context.Context, want jetstream.StreamConfig) (jets
 	defer cancel()
 	s, err := b.js.Stream(ctx, want.Name)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		s, err = b.js.CreateStream(ctx, want)
-		if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) { // another process was faster
+		if err = b.create(ctx, want); err == nil {
 			s, err = b.js.Stream(ctx, want.Name)
 		}
 	}

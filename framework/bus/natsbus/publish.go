@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strconv"
 
@@ -44,14 +45,27 @@ func (b *Bus) publish(ctx context.Context, m *nats.Msg) (uint64, error) {
 		return 0, err
 	}
 
-	return parseAck(ack)
+	return b.acked(ack)
 }
+
+// acked is parseAck that finds out why no JetStream stream answers.
+func (b *Bus) acked(ack *nats.Msg) (uint64, error) {
+	seq, err := parseAck(ack)
+	if errors.Is(err, errNoStream) {
+		b.missed()
+	}
+
+	return seq, err
+}
+
+// errNoStream: nobody takes what is published on the subject.
+var errNoStream = fmt.Errorf("no JetStream stream answers: %w", bus.ErrUnknown)
 
 // parseAck reads the reply to a publish.
 func parseAck(ack *nats.Msg) (uint64, error) {
 	if len(ack.Data) == 0 {
 		if value(ack.Header, headerStatus) == statusNoResponders {
-			return 0, fmt.Errorf("no JetStream stream answers: %w", bus.ErrUnknown)
+			return 0, errNoStream
 		}
 
 		return 0, fmt.Errorf("empty acknowledgement: %w", bus.ErrUnknown)

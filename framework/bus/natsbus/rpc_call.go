@@ -44,7 +44,7 @@ func (b *Bus) call(ctx context.Context, to bus.Endpoint, request *bus.Message, y
 	if err != nil {
 		return fmt.Errorf("%w: %w", bus.ErrInvalid, err)
 	}
-	if err := request.Check(b.info.MaxBody); err != nil {
+	if err := request.Check(maxBody(b.nc)); err != nil {
 		return err
 	}
 	if err := ctx.Err(); err != nil {

@@ -25,7 +25,6 @@ type server struct {
 	ctx     context.Context //nolint:containedctx // the parent of every handler's context
 	handle  handler
 	subject string
-	maxBody int
 	stopped bool // under the lock of calls
 	running sync.WaitGroup
 }
@@ -34,9 +33,8 @@ type server struct {
 type incoming struct {
 	calls   *calls
 	id      uint64
-	subject string // of the request
-	reply   string // of the replies
-	maxBody int
+	subject string          // of the request
+	reply   string          // of the replies
 	ctx     context.Context //nolint:containedctx // the handler's
 	cancel  context.CancelCauseFunc
 	release context.CancelFunc
@@ -60,7 +58,7 @@ func (b *Bus) Serve(ctx context.Context, at bus.Endpoint, handle handler) (func(
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("serve %s: %w", at, err)
 	}
-	s := &server{ctx: context.WithoutCancel(ctx), handle: handle, subject: subject, maxBody: b.info.MaxBody}
+	s := &server{ctx: context.WithoutCancel(ctx), handle: handle, subject: subject}
 	stop, err := b.calls.serve(s)
 	if err != nil {
 		return nil, fmt.Errorf("serve %s: %w", at, err)
@@ -119,7 +117,7 @@ func (c *calls) begin(m *nats.Msg, timeout time.Duration) bool {
 	}
 	c.last++
 	in := &incoming{
-		calls: c, id: c.last, subject: m.Subject, reply: m.Reply, maxBody: s.maxBody, room: make(chan struct{}, 1),
+		calls: c, id: c.last, subject: m.Subject, reply: m.Reply, room: make(chan struct{}, 1),
 	}
 	in.ctx, in.cancel = context.WithCancelCause(s.ctx)
 	in.release = func() {}
@@ -174,7 +172,7 @@ func (in *incoming) follow(m *nats.Msg) {
 
 // send is what the handler replies with.
 func (in *incoming) send(m *bus.Message) error {
-	if err := m.Check(in.maxBody); err != nil {
+	if err := m.Check(maxBody(in.calls.nc)); err != nil {
 		return fmt.Errorf("reply: %w", err)
 	}
 	if err := in.wait(len(m.Body)); err != nil {

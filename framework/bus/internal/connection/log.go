@@ -51,6 +51,17 @@ func (l *Log) Broke(reason error) {
 	l.now.Lost++
 }
 
+// Missing notes what the broker has lost and that can't be made again for now; nil: all is there.
+func (l *Log) Missing(what error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+
+	l.now.Missing = ""
+	if what != nil {
+		l.now.Missing = text(what)
+	}
+}
+
 // Close notes that it was ended on purpose, and stays that.
 func (l *Log) Close() {
 	l.mu.Lock()

@@ -102,12 +102,48 @@ func (c *Claim) step(ctx context.Context, e Entry, pass bool) error {
 		return c.mark(ctx)
 	}
 
+	if len(c.done) > 0 || e.Seq > c.entry.Seq { // the inbox may have been empty since the entry was appended
+		if err := c.stay(ctx); err != nil || c.over {
+			return err
+		}
+	}
+
 	l := *e.Letter
 	l.Position = bus.Position{Minor: e.Seq}
 	l.Deliveries = c.deliveries - c.top.Before
 	c.letter = &l
 
 	return nil
+}
+
+// stay makes sure that the claim's entry is still what calls a worker to the letter that was just read.
+//
+// An attempt to make the register idle whose outcome stayed unknown, of this claim or an earlier one, may happen at any
+// moment at which the inbox is empty. A poster then calls another worker. While a letter is there it can't happen, and only
+// this claim removes the letter; so one look after the letter was read is enough.
+func (c *Claim) stay(ctx context.Context) error {
+	for try := 1; try <= lookAgain; try++ {
+		last, err := c.m.last(ctx)
+
+		switch {
+		case err != nil:
+			return err
+		case last.Seq == c.top.Seq:
+			return nil
+		case last.Seq > c.top.Seq && last.Mark == 0:
+			c.end, c.over = last, true
+
+			return nil
+		case last.Seq > c.top.Seq:
+			return bus.ErrLost
+		}
+
+		if err := c.m.Wait(ctx, try); err != nil {
+			return err
+		}
+	}
+
+	return bus.ErrLost
 }
 
 // has reports whether a letter is another copy of one that this claim has done.

@@ -18,8 +18,13 @@
 // Entries leave the register from the bottom only, each after it was superseded, and an idle entry leaves only as the
 // last one. So removing never uncovers an older state, and a mailbox at rest occupies nothing.
 //
+// An append whose outcome stayed unknown may happen later, at any moment at which its condition holds. Only that of "idle"
+// can hold again, whenever the inbox is empty. So before a claim hands out a letter that came after it began, it makes sure
+// that its entry is still on top of the register.
+//
 // What the protocol can't exclude is a second worker that runs beside the first after a lease passed unnoticed. Both
 // are then at the same letters, and the fence on the output decides whose work counts.
 //
-// File map: store.go (the primitives), post.go, claim.go (a worker's side), register.go (supersession and cleaning).
+// File map: store.go (the primitives), post.go, claim.go (a worker's side), register.go (supersession and cleaning),
+// revive.go (mailboxes to which nobody will be called).
 package mailbox

@@ -39,6 +39,8 @@ type scenario struct {
 	budget  budget
 	// mutate changes what a process asks for, to see that the exploration finds out. nil changes nothing.
 	mutate func(request) request
+	// recall has somebody look for letters to which nobody was called. The protocol by itself leaves none.
+	recall bool
 	// weakRevive changes what looking for mailboxes left behind asks for.
 	weakRevive func(request) request
 }
@@ -59,6 +61,7 @@ type run struct {
 
 func (s scenario) begin(ctx context.Context, h *maphash.Hash) *run {
 	r := &run{scenario: s, ctx: ctx, m: newModel(), left: s.budget, hash: h}
+	r.m.recall = s.recall
 	r.m.exclusive = s.budget.crashes+s.budget.expiries == 0
 
 	for _, id := range s.posted {
@@ -474,10 +477,10 @@ func TestExplore(t *testing.T) {
 }
 
 // TestExploreThree explores what needs a third letter, or what looks for mailboxes left behind: a lease that passes while
-// its holder goes on and passes the mailbox on, removals that a server forgets, and looks at any moment; and workers that
-// pass a mailbox on without having looked. By default it takes those that end within seconds; WOODWORK_EXPLORE=deep takes
-// those in which a worker also crashes, or a read is answered from the past, and WOODWORK_EXPLORE=two one with two
-// crashes.
+// its holder goes on and passes the mailbox on, removals that a server forgets, outcomes that stay unknown, and looks at any
+// moment; and workers that pass a mailbox on without having looked. By default it takes those that end within seconds;
+// WOODWORK_EXPLORE=deep takes those in which a worker also crashes, a read is answered from the past, or what a server
+// brings back is removed once more, and WOODWORK_EXPLORE=two one with two crashes.
 func TestExploreThree(t *testing.T) {
 	t.Parallel()
 
@@ -485,6 +488,7 @@ func TestExploreThree(t *testing.T) {
 	scenarios := []scenario{
 		{posted: three, workers: 2, pass: true, budget: budget{expiries: 1}},
 		{posted: three[:1], posters: last, workers: 2, budget: budget{forgets: 1}},
+		{posted: three[:1], posters: last, workers: 2, budget: budget{unknown: 1}},
 		{posters: letters, workers: 2, early: true},
 		{posted: three[:2], posters: last[:1], workers: 2, release: true},
 		{posted: three[:2], workers: 2, release: true, budget: budget{crashes: 1, expiries: 1}},
@@ -496,6 +500,7 @@ func TestExploreThree(t *testing.T) {
 		scenarios = []scenario{
 			{posted: three, workers: 2, pass: true, budget: budget{crashes: 1, expiries: 1}},
 			{posted: three[:1], posters: last, workers: 2, budget: budget{stale: 1, sweeps: 1}},
+			{posted: three[:1], posters: last, workers: 1, recall: true, budget: budget{forgets: 1, unknown: 1}},
 			{posters: letters, workers: 2, early: true, budget: budget{crashes: 1}},
 			{posters: letters, workers: 2, early: true, budget: budget{expiries: 1}},
 			{posters: letters, workers: 2, early: true, budget: budget{unknown: 1}},
@@ -538,6 +543,25 @@ func TestExploreFindsWeakRevive(t *testing.T) {
 	broken, path := x.explore(t.Context(), s)
 	if !strings.Contains(broken, "two workers were called") {
 		t.Fatalf("found %q after %d states", broken, len(x.visited))
+	}
+
+	t.Logf("%s after %d states:\n%s", broken, len(x.visited), s.explain(t.Context(), path))
+}
+
+// TestExploreFindsStrandedLetter leaves out the looks at letters where a server that is killed brings back what is being
+// removed.
+func TestExploreFindsStrandedLetter(t *testing.T) {
+	t.Parallel()
+
+	s := scenario{
+		posted: []string{"a"}, posters: [][]string{{"b"}}, workers: 1,
+		budget: budget{forgets: 1, unknown: 1},
+	}
+	x := &explorer{visited: map[uint64]struct{}{}}
+
+	broken, path := x.explore(t.Context(), s)
+	if !strings.Contains(broken, "was never served") {
+		t.Fatalf("found %q in %d states, want a letter that is never served", broken, len(x.visited))
 	}
 
 	t.Logf("%s after %d states:\n%s", broken, len(x.visited), s.explain(t.Context(), path))

@@ -28,7 +28,9 @@ type model struct {
 	overlaps int
 	// exclusive says that nothing excuses an overlap: no worker dies and no lease passes.
 	exclusive bool
-	broken    string // the first invariant that broke
+	// recall says that somebody looks for letters to which nobody was called.
+	recall bool
+	broken string // the first invariant that broke
 }
 
 type snapshot [3][]Entry
@@ -217,11 +219,12 @@ func (m *model) floor() uint64 {
 	return m.seq
 }
 
-// stuck reports whether the register says that a worker was called although nobody will be.
+// stuck reports whether the register says that a worker was called although nobody will be; or, where somebody looks for
+// that, says that none was called while a letter waits: its poster may be about to call one.
 func (m *model) stuck() bool {
 	e := last(m.logs[Register])
 
-	return e.Scheduled && e.Seq <= m.floor()
+	return e.Scheduled && e.Seq <= m.floor() || m.recall && !e.Scheduled && len(m.logs[Inbox]) > 0
 }
 
 // forgotten returns what a server that is killed may bring back: what was removed of the register and acknowledged.

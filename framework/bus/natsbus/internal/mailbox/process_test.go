@@ -230,8 +230,16 @@ func reviver(ctx context.Context, r *run) *process {
 
 		for {
 			floor := do(request{kind: opFloor})
-			if floor.err != nil || mailboxOf(weak).Revive(ctx, floor.entry.Seq) != nil {
+			if floor.err != nil {
 				return
+			}
+
+			if err := mailboxOf(weak).Revive(ctx, floor.entry.Seq); err != nil || !r.recall {
+				continue
+			}
+
+			if letter := do(request{kind: opFirst, log: Inbox, seq: 1}); letter.err == nil && letter.entry.Seq > 0 {
+				_ = mailboxOf(weak).Recall(ctx) // what fails is tried again
 			}
 		}
 	})

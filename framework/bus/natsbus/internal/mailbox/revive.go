@@ -15,7 +15,7 @@ import (
 // last one then, and posters would rely on it for ever. What calls a worker in vain is harmless.
 //
 // A cleaning that was under way when the server was killed may go on after a poster relied on what came back, and remove
-// it: the letter is seen with the next post then. Looking for register entries can't find that.
+// it. Looking for register entries can't find that; see [Mailbox.Recall].
 //
 // Where the mailbox rests, Revive removes what a worker that died has left in the register.
 func (m Mailbox) Revive(ctx context.Context, acked uint64) error {
@@ -33,6 +33,23 @@ func (m Mailbox) Revive(ctx context.Context, acked uint64) error {
 	_, err = m.Store.Append(ctx, Register, Entry{Scheduled: true, On: last.Seq}, Condition{Register, last.Seq})
 	if errors.Is(err, bus.ErrConflict) {
 		return nil // by now another worker was called, or the refusal was wrong and the next look revives it
+	}
+
+	return err
+}
+
+// Recall calls a worker to a mailbox in whose inbox a letter was seen, where the register says that none was called. The
+// poster of that letter may be about to do it: then one of the two is refused, and both are content. What calls a worker in
+// vain is harmless.
+func (m Mailbox) Recall(ctx context.Context) error {
+	last, err := m.last(ctx)
+	if err != nil || last.Scheduled {
+		return err
+	}
+
+	_, err = m.Store.Append(ctx, Register, Entry{Scheduled: true, On: last.Seq}, Condition{Register, last.Seq})
+	if errors.Is(err, bus.ErrConflict) {
+		return nil // by now a worker was called, or the next look does it
 	}
 
 	return err

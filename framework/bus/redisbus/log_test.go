@@ -191,7 +191,8 @@ func TestAMarkAfterAnotherProgram(t *testing.T) {
 	id := testID(1)
 	last := fill(t, b, id, 1)
 	for i, at := range []string{"", "1 " + string(packBegin(bus.Position{Major: 1, Minor: 7}, "w"))} {
-		if must(c.HDel(t.Context(), headKey(t, b, id), "at").Result())(t); at != "" {
+		must(c.HDel(t.Context(), headKey(t, b, id), "at").Result())(t)
+		if at != "" {
 			must(c.HSet(t.Context(), headKey(t, b, id), "at", at).Result())(t)
 		}
 		must(c.PExpire(t.Context(), logKey(t, b, id), time.Minute).Result())(t)

@@ -1,7 +1,7 @@
 -- Stores a frame as the entry behind the one that the caller knows as the last, and publishes it.
 --
 -- KEYS[1]  the log
--- KEYS[2]  its head: a hash of how the last frame begins, with how long the log was to be kept then, and of marks
+-- KEYS[2]  its head: a hash of how the last frame begins, in a field of those who keep entries for as long, and of marks
 -- ARGV[1]  id of the new entry
 -- ARGV[2]  how the frame before begins, which says its id and its writer; '' when the log is empty
 -- ARGV[3]  how the new one begins
@@ -24,38 +24,39 @@ local function last()
   end
 end
 
--- What the head says where that is of the entry that the caller knows as the last.
-local said = before ~= '' and redis.call('HGET', head, 'last')
+-- Whether the head says that the entry before is the last; and so that whoever stored it had this age, too.
+local field = 'last:' .. ARGV[4]
+local said = before ~= '' and redis.call('HGET', head, field) == before
 
 -- Keeps the log and its head, and drops what is too old from the front. A mark is a time and the id of an entry; none
--- before that entry was stored later: it has the time of the entry before, or the present one where that is not known.
--- left is how long the log would be kept else; where it is new, marks are of one that is gone. Returns for how long the log
--- is kept now.
+-- before that entry was stored later. left is how long the log would be kept else; where it is new, marks are of one that
+-- is gone.
 local function refresh(left)
   local age = tonumber(ARGV[4])
   local keep = age + math.ceil(age / 16)
   local time = redis.call('TIME')
   local now = time[1] * 1000 + math.floor(time[2] / 1000)
-  local passed = said and left > 0 and (tonumber(string.sub(said, #before + 2)) or left) - left or 0
+  -- Whoever stored the entry before found, or left, at least the age.
+  local passed = said and left > 0 and age - left or 0
 
   local marks, oldest = {}, nil
   local kept = left > 0 and redis.call('HGET', head, 'marks') or ''
-  for at, id in string.gmatch(string.format('%s %.0f %s', kept, now - math.max(0, passed), ARGV[1]), '(%d+) (%S+)') do
+  for at, id in string.gmatch(string.format('%s %.0f %s', kept, now - passed, ARGV[1]), '(%d+) (%S+)') do
     if tonumber(at) <= now - age then oldest = id else marks[#marks + 1] = at .. ' ' .. id end
   end
   if oldest then redis.call('XTRIM', log, 'MINID', oldest) end
+  -- Where those who take turns disagree about the age, each append comes here; fewer marks say less and nothing wrong.
+  if #marks > 64 then table.remove(marks, #marks - 1) end
   redis.call('HSET', head, 'marks', table.concat(marks, ' '))
 
   -- The head first: it must not outlive the log.
   redis.call('PEXPIRE', head, keep)
   redis.call('PEXPIRE', log, keep)
-  return keep
 end
 
-if not said or string.find(said, before, 1, true) ~= 1 then
+if not said then
   local frame = last()
   if string.sub(frame, 1, #before) ~= before or before == '' and frame ~= '' then return 'conflict' end
-  said = nil
 end
 
 local added
@@ -70,8 +71,8 @@ if type(added) == 'table' and added.err then
   return added
 end
 local left = redis.call('PTTL', log)
-if not said or left < tonumber(ARGV[4]) then left = refresh(left) end
-redis.call('HSET', head, 'last', ARGV[3] .. ' ' .. left)
+if not said or left < tonumber(ARGV[4]) then refresh(left) end
+redis.call('HSET', head, field, ARGV[3])
 redis.call('PUBLISH', ARGV[5], ARGV[6])
 
 return 'ok'

@@ -157,8 +157,8 @@ func TestWhatIsTooOldIsNotRead(t *testing.T) {
 		return strconv.FormatInt(must(c.Time(t.Context()).Result())(t).Add(-d).UnixMilli(), 10)
 	}
 	old := fill(t, b, id, 2)
-	pause := must(c.PTTL(t.Context(), logKey(t, b, id)).Result())(t) - 5*time.Minute
-	must(c.PExpire(t.Context(), logKey(t, b, id), 5*time.Minute).Result())(t) // as if it were over
+	const pause = 55 * time.Minute // since the last append that may have found an hour left
+	must(c.PExpire(t.Context(), logKey(t, b, id), time.Hour-pause).Result())(t)
 	earliest := ago(pause + time.Minute)
 	young := must(b.Append(t.Context(), frame(id, 2, "x"), old))(t)
 	wantRead(t, b, young, []int{0, 1, 2})
@@ -182,16 +182,23 @@ func TestWhatIsTooOldIsNotRead(t *testing.T) {
 	}
 }
 
-// A head that an earlier version of this program wrote says nothing of when the entry before was stored, and neither does a
-// log without an end: then a mark has the time at which it was made, and nothing goes.
+// A head that another version of this program wrote, or one that keeps entries for another time, says nothing of when the
+// entry before was stored, and neither does a log without an end: then a mark has the time at which it was made, and nothing
+// goes.
 func TestAMarkOfUnknownAge(t *testing.T) {
 	t.Parallel()
 	b, c := server(t, Config{MaxAge: time.Hour})
 	for i, change := range []func(id bus.StreamID, last *bus.Entry){
 		func(id bus.StreamID, last *bus.Entry) {
-			begin := packBegin(last.Position, last.Writer)
-			must(c.HSet(t.Context(), headKey(t, b, id), "last", begin).Result())(t)
+			head := headKey(t, b, id)
+			must(c.HDel(t.Context(), head, "last:3600000").Result())(t)
+			must(c.HSet(t.Context(), head, "last", packBegin(last.Position, last.Writer)).Result())(t)
+			must(c.PExpire(t.Context(), logKey(t, b, id), time.Second).Result())(t)
+		},
+		func(id bus.StreamID, last *bus.Entry) {
 			must(c.PExpire(t.Context(), logKey(t, b, id), time.Minute).Result())(t)
+			must(c.HSet(t.Context(), headKey(t, b, id), "last:60000", packBegin(last.Position, last.Writer)).Result())(t)
+			must(c.HSet(t.Context(), headKey(t, b, id), "last:3600000", "of before").Result())(t)
 		},
 		func(id bus.StreamID, _ *bus.Entry) { must(c.Persist(t.Context(), logKey(t, b, id)).Result())(t) },
 		func(id bus.StreamID, _ *bus.Entry) { must(c.Del(t.Context(), headKey(t, b, id)).Result())(t) },
@@ -202,6 +209,29 @@ func TestAMarkOfUnknownAge(t *testing.T) {
 		last = must(b.Append(t.Context(), frame(id, 2, "x"), last))(t)
 		wantRead(t, b, last, []int{0, 1, 2})
 		wantKept(t, b, c, id)
+	}
+}
+
+// Programs that disagree about how long entries are kept write one log in turns: none loses what is young for any of them, and
+// what the log's head says stays small.
+func TestProgramsOfTwoAges(t *testing.T) {
+	t.Parallel()
+	url := redistest.Run(t, redistest.Options{}).URL()
+	one, other := open(t, Config{URL: url, MaxAge: time.Hour}), open(t, Config{URL: url, MaxAge: time.Minute})
+	id, n := testID(1), 200
+	var last *bus.Entry
+	for i := range n {
+		b := one
+		if i%2 > 0 {
+			b = other
+		}
+		last = must(b.Append(t.Context(), frame(id, i, "x"), last))(t)
+	}
+	wantRead(t, one, last, count(0, n-1))
+	wantRead(t, other, last, count(0, n-1))
+	marks := must(admin(t, url).HGet(t.Context(), headKey(t, one, id), "marks").Result())(t)
+	if got := len(strings.Fields(marks)) / 2; got > 64 {
+		t.Errorf("%d marks after %d appends", got, n)
 	}
 }
 

@@ -20,6 +20,7 @@ func ageCases() []promise {
 		{name: "age/an entry that is gone is not read, whatever has its place", run: aged(lostIsNotRead)},
 		{name: "age/a follower hears of every life of a log", run: aged(followLives)},
 		{name: "age/letters and keys don't expire with logs", run: aged(othersStay)},
+		{name: "age/dead letters expire by an age of their own", run: aged(deadExpire)},
 		{name: "age/any history of appends, pauses and losses", run: agedHistories},
 	}
 }
@@ -47,7 +48,12 @@ func aged(run func(t *testing.T, s *suite)) func(*testing.T, *suite) {
 
 // pass waits for a part of the age.
 func (s *suite) pass(ctx context.Context, part, of int) {
-	timer := time.NewTimer(s.features.Age * time.Duration(part) / time.Duration(of))
+	wait(ctx, s.features.Age*time.Duration(part)/time.Duration(of))
+}
+
+// wait waits for time to pass, which is what the cases about age are about.
+func wait(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
 	defer timer.Stop()
 
 	select {
@@ -208,9 +214,9 @@ func beginsAnew(t *testing.T, s *suite, lose func(bus.Bus, bus.StreamID)) {
 	}
 
 	next := newWriter(b, zombie.id, 1)
+	all := make([]*bus.Entry, 0, 3)
 
-	var all []*bus.Entry
-	for range 3 { // as many as there were: it may come to where the zombie believes to be
+	for range cap(all) { // as many as there were: it may come to where the zombie believes to be
 		all = append(all, next.send(t, "again"))
 	}
 
@@ -305,5 +311,43 @@ func othersStay(t *testing.T, s *suite) {
 	stop := work(t, b, component, bus.WorkConfig{}, serveAll(t, func(l *bus.Letter) { got <- l.ID }))
 
 	receive(t, "a letter older than any entry", got)
-	stop()
+
+	if err := stop(); err != nil {
+		t.Error(err)
+	}
+}
+
+// deadExpire: a dead letter is there for as long as it has to be, then it can't be reached, and its letter can be buried
+// again.
+func deadExpire(t *testing.T, s *suite) {
+	if !s.features.Virtual {
+		t.Skip("it would take a month")
+	}
+
+	const day = 24 * time.Hour
+
+	b := s.open(t)
+	component, session := newID("c"), newID("s")
+	first, second := deadLetter(component, session, 0), deadLetter(component, session, 1)
+
+	mustBury(t, b, first)
+	wait(t.Context(), bus.DeadLetterAge-day)
+	mustBury(t, b, second)
+
+	kept := wantDead(t, b, component, first.ID, second.ID)[0]
+
+	wait(t.Context(), 2*day)
+	wantDead(t, b, component, second.ID)
+
+	_, err := b.Buried(t.Context(), &kept.Letter)
+	wantErr(t, "a dead letter that is too old", err, bus.ErrNotFound)
+
+	if err := b.Drop(t.Context(), kept); err != nil {
+		t.Errorf("drop what is too old: %v", err)
+	}
+
+	mustBury(t, b, first)
+	wantDead(t, b, component, second.ID, first.ID)
+	wait(t.Context(), bus.DeadLetterAge+1)
+	wantDead(t, b, component)
 }

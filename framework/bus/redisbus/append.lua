@@ -1,7 +1,7 @@
 -- Stores a frame as the entry behind the one that the caller knows as the last, and publishes it.
 --
 -- KEYS[1]  the log
--- KEYS[2]  its head: a hash of how the last frame begins, of when that was stored, and of marks
+-- KEYS[2]  its head: a hash of how the last frame begins, in a field of those who keep entries for as long, and of marks
 -- ARGV[1]  id of the new entry
 -- ARGV[2]  how the frame before begins, which says its id and its writer; '' when the log is empty
 -- ARGV[3]  how the new one begins
@@ -24,25 +24,29 @@ local function last()
   end
 end
 
-local clock = redis.call('TIME')
-local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
+-- Whether the head says that the entry before is the last; and so that whoever stored it had this age, too.
+local field = 'last:' .. ARGV[4]
+local said = before ~= '' and redis.call('HGET', head, field) == before
 
 -- Keeps the log and its head, and drops what is too old from the front. A mark is a time and the id of an entry; none
--- before that entry was stored later. Marks of a log that is new are of one that is gone. stored is what the head says of
--- when the entry before the new one was stored, which is the time of the new mark; where it speaks of another entry, the
--- mark has the present time, which is later than it need be.
-local function refresh(new, stored)
+-- before that entry was stored later. left is how long the log would be kept else; where it is new, marks are of one that
+-- is gone.
+local function refresh(left)
   local age = tonumber(ARGV[4])
   local keep = age + math.ceil(age / 16)
-  local at, of = string.match(stored or '', '^(%d+) (.*)$')
-  if of ~= before then at = string.format('%.0f', now) end
+  local time = redis.call('TIME')
+  local now = time[1] * 1000 + math.floor(time[2] / 1000)
+  -- Whoever stored the entry before found, or left, at least the age.
+  local passed = said and left > 0 and age - left or 0
 
-  local kept = new and '' or redis.call('HGET', head, 'marks') or ''
   local marks, oldest = {}, nil
-  for at, id in string.gmatch(kept .. ' ' .. at .. ' ' .. ARGV[1], '(%d+) (%S+)') do
+  local kept = left > 0 and redis.call('HGET', head, 'marks') or ''
+  for at, id in string.gmatch(string.format('%s %.0f %s', kept, now - passed, ARGV[1]), '(%d+) (%S+)') do
     if tonumber(at) <= now - age then oldest = id else marks[#marks + 1] = at .. ' ' .. id end
   end
   if oldest then redis.call('XTRIM', log, 'MINID', oldest) end
+  -- Where those who take turns disagree about the age, each append comes here; fewer marks say less and nothing wrong.
+  if #marks > 64 then table.remove(marks, #marks - 1) end
   redis.call('HSET', head, 'marks', table.concat(marks, ' '))
 
   -- The head first: it must not outlive the log.
@@ -50,7 +54,7 @@ local function refresh(new, stored)
   redis.call('PEXPIRE', log, keep)
 end
 
-if before == '' or redis.call('HGET', head, 'last') ~= before then
+if not said then
   local frame = last()
   if string.sub(frame, 1, #before) ~= before or before == '' and frame ~= '' then return 'conflict' end
 end
@@ -67,9 +71,8 @@ if type(added) == 'table' and added.err then
   return added
 end
 local left = redis.call('PTTL', log)
-local stored = left < tonumber(ARGV[4]) and redis.call('HGET', head, 'at')
-local lost = redis.call('HSET', head, 'last', ARGV[3], 'at', string.format('%.0f ', now) .. ARGV[3]) > 0
-if lost or left < tonumber(ARGV[4]) then refresh(left < 0, stored) end
+if not said or left < tonumber(ARGV[4]) then refresh(left) end
+redis.call('HSET', head, field, ARGV[3])
 redis.call('PUBLISH', ARGV[5], ARGV[6])
 
 return 'ok'

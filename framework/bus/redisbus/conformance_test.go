@@ -15,7 +15,8 @@ import (
 
 func TestConformance(t *testing.T) {
 	t.Parallel()
-	bustest.Run(t, bustest.Features{PostOnce: true, BacklogExact: true, Lease: time.Second, AgeSlack: 100 * time.Millisecond}, func(t *testing.T) bustest.Harness {
+	features := bustest.Features{PostOnce: true, BacklogExact: true, Lease: time.Second, AgeSlack: 100 * time.Millisecond}
+	bustest.Run(t, features, func(t *testing.T) bustest.Harness {
 		t.Helper()
 		server := redistest.Run(t, redistest.Options{Fsync: redistest.EverySecond})
 		h, c := harness(t, server.URL()), admin(t, server.URL())

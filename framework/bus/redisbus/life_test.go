@@ -157,7 +157,8 @@ func TestOneLifeForAll(t *testing.T) {
 	t.Parallel()
 	s := redistest.Run(t, redistest.Options{})
 	var said journal
-	one, other := open(t, Config{URL: s.URL(), Logger: zerolog.New(&said)}), open(t, Config{URL: s.URL(), Logger: zerolog.New(&said)})
+	cfg := Config{URL: s.URL(), Logger: zerolog.New(&said)}
+	one, other := open(t, cfg), open(t, cfg)
 	one.checkLife(t.Context())
 	if one.life.id == "" || one.life.id != other.life.id {
 		t.Errorf("lives %q and %q", one.life.id, other.life.id)

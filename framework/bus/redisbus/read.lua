@@ -57,7 +57,7 @@ local function floor()
 end
 
 -- Another entry of the same id is of a log that began anew.
-if redis.call('HGET', head, 'last') ~= begin then
+if redis.call('HGET', head, 'last:' .. ARGV[5]) ~= begin then
   local entry = redis.call('XRANGE', log, last, last)[1]
   if not isFrame(entry) or string.sub(entry[2][2], 1, #begin) ~= begin then return {} end
 end

@@ -101,6 +101,7 @@ func TestEachCallEndsOnAServerThatStalls(t *testing.T) {
 	}
 	type outcome struct {
 		call
+
 		took time.Duration
 		err  error
 	}
@@ -168,6 +169,70 @@ func TestWaitingAppendsEndOnAServerThatStalls(t *testing.T) {
 
 	if took := time.Since(begun); took > 2*appendTimeout+margin {
 		t.Errorf("the last of %d appends ended after %v, of at most %v", appends, took, 2*appendTimeout)
+	}
+
+	s.Resume()
+}
+
+// TestCloseEndsEachWaitOnAServerThatStalls: whatever waits under a context that never ends returns when the bus is closed,
+// and Close itself needs no answer.
+func TestCloseEndsEachWaitOnAServerThatStalls(t *testing.T) {
+	t.Parallel()
+
+	const bound = 10 * time.Second // several times what one try of anything may take
+
+	s := redistest.Run(t, redistest.Options{})
+	b := must(Open(t.Context(), Config{URL: s.URL(), AppendTimeout: 400 * time.Millisecond}))(t)
+	endless := context.WithoutCancel(t.Context())
+	at := bus.Endpoint{Component: "c", Instance: "i"}
+	served := make(chan struct{}, 1)
+
+	must(b.Serve(endless, at, func(ctx context.Context, _ *bus.Message, _ func(*bus.Message) error) error {
+		served <- struct{}{}
+		<-ctx.Done()
+
+		return ctx.Err()
+	}))(t)
+
+	dead := &bus.DeadLetter{Letter: *turnLetter("s", 0), Reason: "x", At: time.Now()}
+	ended := make(chan error, 16)
+	waits := []func() error{
+		func() error { return discard(b.Call(endless, at, &bus.Message{})) },
+		func() error { return b.Work(endless, "c", bus.WorkConfig{}, func(context.Context, bus.Claim) {}) },
+		func() error { return discard(b.Watch(endless, bus.Registry, "k")) },
+	}
+	stalled := []func() error{
+		func() error { return b.Post(endless, turnLetter("s", 0)) },
+		func() error { return b.Bury(endless, dead) },
+		func() error { return discard(b.Watch(endless, bus.Sessions, "k")) },
+		func() error { _, err := b.Follow(endless, testID(1), func(*bus.Entry) {}); return err },
+		func() error { _, err := b.Listen(endless, testID(1), func([]byte) {}); return err },
+		func() error { return b.Work(endless, "other", bus.WorkConfig{}, func(context.Context, bus.Claim) {}) },
+	}
+
+	for _, wait := range waits {
+		go func() { ended <- wait() }()
+	}
+
+	receive(t, "a call that is served", served)
+	s.Pause()
+
+	for _, wait := range stalled {
+		go func() { ended <- wait() }()
+	}
+
+	time.AfterFunc(time.Second, func() { ended <- b.Close(endless) })
+
+	begun := time.Now()
+
+	for range len(waits) + len(stalled) + 1 {
+		if err := receive(t, "end of what waits", ended); err != nil && !errors.Is(err, bus.ErrClosed) {
+			t.Errorf("a wait ends with %v", err)
+		}
+	}
+
+	if took := time.Since(begun); took > time.Second+bound {
+		t.Errorf("the last wait ended %v after Close began", took-time.Second)
 	}
 
 	s.Resume()

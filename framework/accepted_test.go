@@ -44,7 +44,8 @@ func long(most int) *rapid.Generator[string] {
 func drawAccepted() *rapid.Generator[accepted] {
 	return rapid.Custom(func(t *rapid.T) accepted {
 		a := accepted{
-			kind:   bus.DataType(rapid.SampledFrom([]string{"", "text", strings.Repeat("ü", 64), strings.Repeat("x", 100<<10)}).Draw(t, "type")),
+			kind: bus.DataType(rapid.SampledFrom(
+				[]string{"", "text", strings.Repeat("ü", 64), strings.Repeat("x", 100<<10)}).Draw(t, "type")),
 			meta:   rapid.MapOfN(long(100), long(40<<10), 0, 4).Draw(t, "meta"),
 			target: rapid.SampledFrom([]string{"", "speak", "no component", strings.Repeat("x", 300)}).Draw(t, "target"),
 			chunks: rapid.SampledFrom([]int{0, 1, 3000}).Draw(t, "chunks"),

@@ -62,7 +62,7 @@ func TestATurnWhoseInputHasExpiredFails(t *testing.T) {
 					}
 				}
 
-				time.Sleep(2 * time.Hour)
+				<-time.After(2 * time.Hour)
 
 				begin := time.Now()
 				runs := 0

@@ -141,8 +141,8 @@ func (o *outputs) sent() uint64 {
 	return n
 }
 
-// end ends all streams as the fate says, those of earlier attempts first and the turn's own last, because its end is what marks the turn as done. It
-// returns an error when that is not stored.
+// end ends all streams as the fate says, those of earlier attempts first and the turn's own last, because its end is what
+// marks the turn as done. It returns an error when that is not stored.
 func (o *outputs) end(ctx context.Context, f fate, cause error) error {
 	if err := o.posts.Wait(); err != nil {
 		o.withdraw(ctx)

@@ -73,7 +73,7 @@ func TestAZombieBuriesNoTurnThatAnotherInstanceCompleted(t *testing.T) {
 		start(t, broker, turn.Config{}, echo)
 		u.wantAnswer("t1", "x")
 		close(zombie.goesOn)
-		time.Sleep(time.Minute)
+		<-time.After(time.Minute)
 
 		if dead := u.dead(); len(dead) > 0 {
 			t.Errorf("set aside: %s", dead[0].Reason)
@@ -128,7 +128,7 @@ func TestAnEventThatIsStoredTwiceCountsOnce(t *testing.T) {
 		})
 		<-began
 
-		_ = twice.Bus.Close(t.Context()) // membus always succeeds
+		_ = twice.Close(t.Context()) // membus always succeeds
 
 		events, err := u.store.Shared(t.Context(), failures)
 		if err != nil || len(events) != 3 {
@@ -174,7 +174,7 @@ func TestAnAttemptWaitsForItsPostsNoLongerThanItHoldsTheTurn(t *testing.T) {
 					runWorker(ctx, t, b, turn.Config{To: []string{"next"}, Drain: time.Second}, echo)
 				}()
 
-				time.Sleep(time.Second)
+				<-time.After(time.Second)
 
 				begin := time.Now()
 				end(b.Bus, stop)

@@ -132,7 +132,7 @@ func (r *run) end(ctx, working context.Context, outs *outputs, f fate, cause err
 
 	if err := outs.end(ctx, f, cause); err != nil {
 		if errors.Is(err, errOvertaken) {
-			r.warn(r.exhume(ctx, outs.record), outs.record.ID, "take back a dead letter")
+			r.exhume(ctx, outs.record)
 		}
 
 		return err

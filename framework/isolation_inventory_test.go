@@ -222,7 +222,7 @@ func harmless() []reason {
 		{"stream.Chunk", "Attempt Data Index Type", "is what was read"},
 		{"stream.Follower", "Close Trace", bound},
 		{"stream.Reader", "Chunks Close Cursor ID Next Prefetch ReadAll Release Trace", bound},
-		{"stream.Writer", "Abandon Attempt Cancel CloseWith Fail Flush Next Rewind SetMeta Trace TrySend Withdraw", bound},
+		{"stream.Writer", "Abandon Attempt Cancel CloseWith Ends Fail Flush Next Rewind SetMeta Trace TrySend Withdraw", bound},
 		{"framework.Turn", "Attempt Log Partial", "is what the turn is told, and nothing is done by it"},
 		{"framework.Post", "From Trace Type", said},
 		{"session.Session", "Graph Metadata State Updated", said},

@@ -21,7 +21,7 @@ import (
 //
 //   - nil completes the turn once all of its output is stored;
 //   - [Terminate] sets it aside at once, as a dead letter, and ends its output as failed;
-//   - [RetryAfter] tries it again after a delay of the handler's choice;
+//   - [RetryAfter] tries it again after a delay of the handler's choice, which a cancel ends;
 //   - any other error tries it again with backoff, up to the limit of attempts, and then does the same;
 //   - the error of an input that failed or was cancelled ends the output the same way.
 //
@@ -69,7 +69,8 @@ type Service struct {
 	OnCrash stream.Policy
 	// Type is the data type of the output. Defaults to text.
 	Type bus.DataType
-	// Concurrency is how many turns run at once in one instance. Defaults to 64. The flag --concurrency and
+	// Concurrency is how many turns run at once in one instance, those that wait for their next attempts not counted.
+	// Defaults to 64. The flag --concurrency and
 	// WOODWORK_CONCURRENCY override it.
 	Concurrency int
 	// Affinity makes a session's turns prefer the instance that served the session last, for as long as that is there and
@@ -80,7 +81,8 @@ type Service struct {
 	// aside and fails. Defaults to 5; -1 sets no limit.
 	MaxAttempts int
 	// MaxDeaths is how many executions of a turn may end without a word, because their process died or was cut off, before
-	// it is set aside and fails; a hand-over is none. Defaults to 20; -1 sets no limit.
+	// it is set aside and fails; a hand-over is none, and neither is a first execution that had stored nothing yet. Defaults
+	// to 20; -1 sets no limit.
 	MaxDeaths int
 	// MaxDuration is how long one attempt may take before the turn fails. Defaults to 1 h; -1 sets no limit.
 	MaxDuration time.Duration

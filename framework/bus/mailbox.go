@@ -81,7 +81,7 @@ type Backlog struct {
 // paused, its connection cut), so whatever it writes must be fenced. When serve returns without having released the
 // claim or emptied the mailbox, the mailbox is handed out again after the lease.
 type Claim interface {
-	Rester
+	Yielder
 
 	// Session is the one whose mailbox it is.
 	Session() string
@@ -92,18 +92,18 @@ type Claim interface {
 	Done(ctx context.Context, l *Letter) error
 	// Release gives the mailbox back with its letters, to be handed out again after the delay. The claim is over.
 	Release(ctx context.Context, delay time.Duration) error
-	// Give gives the claim up in favour of the worker that adopts the ticket. The claim is over. It counts as no delivery;
-	// where nobody adopts the ticket in time, the mailbox is handed out again after the lease. It fails with [ErrInvalid]
-	// after Next, and with [ErrLost] when the claim is over. It asks nobody.
-	Give() (*Ticket, error)
 }
 
-// Rester is a claim that can wait without keeping others from their work.
-type Rester interface {
+// Yielder is the part of a [Claim] by which its holder lets others go first.
+type Yielder interface {
 	// Rest says that the holder only waits from now on: the claim is held and renewed as before, but takes no room of
 	// [WorkConfig].Concurrency. The caller calls resume before it goes on. That reports whether there is room again, and
 	// may be repeated; a claim that finds none is better released. A claim that is over needs no resume.
 	Rest() (resume func() bool)
+	// Give gives the claim up in favour of the worker that adopts the ticket. The claim is over. It counts as no delivery;
+	// where nobody adopts the ticket in time, the mailbox is handed out again after the lease. It fails with [ErrInvalid]
+	// after Next, and with [ErrLost] when the claim is over. It asks nobody.
+	Give() (*Ticket, error)
 }
 
 // Ticket is a claim on its way from one worker of a component to another; see [Mailbox].Adopt.

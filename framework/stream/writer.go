@@ -219,6 +219,14 @@ func (w *Writer) Cancel(ctx context.Context, reason string) error {
 	return w.finish(ctx, End{State: bus.Cancelled, Reason: reason})
 }
 
+// Ends reports whether the writer was told to end the stream, whether or not that is stored.
+func (w *Writer) Ends() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+
+	return w.end != nil
+}
+
 // Abandon leaves the stream without an end, so that a later attempt can go on. Chunks that are not stored yet are
 // dropped. Every later call fails with [ErrClosed]. It does not wait.
 func (w *Writer) Abandon() {

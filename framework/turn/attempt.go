@@ -135,6 +135,10 @@ func (r *run) end(ctx, working context.Context, outs *outputs, f fate, cause err
 	}
 
 	if err := outs.end(ctx, f, cause); err != nil {
+		if errors.Is(err, errOvertaken) {
+			r.exhume(ctx, outs.record)
+		}
+
 		return err
 	}
 

@@ -256,3 +256,27 @@ func (r *run) bury(ctx context.Context, l *bus.Letter, d *bus.DeadLetter) error 
 
 	return nil
 }
+
+// exhume drops the dead letter of a turn that another instance has ended otherwise: this one was declared dead, without
+// knowing it, between its last look and the burial.
+func (r *run) exhume(ctx context.Context, record Record) {
+	err := r.dropDead(ctx, record)
+	if err != nil {
+		r.cfg.Logger.Warn().Err(err).Str("session", record.Session).Str("turn", record.ID).
+			Msg("could not drop the dead letter of a turn that was completed; drop it by hand")
+	}
+}
+
+func (r *run) dropDead(ctx context.Context, record Record) error {
+	for d, err := range r.box.Dead(ctx, record.Component) {
+		if err != nil {
+			return fmt.Errorf("look for the dead letter: %w", err)
+		}
+
+		if d.ID == record.ID && d.Session == record.Session {
+			return r.box.Drop(ctx, d) //nolint:wrapcheck // it says what it was doing
+		}
+	}
+
+	return nil
+}

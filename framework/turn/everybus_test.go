@@ -44,20 +44,27 @@ func drawPlan(t *rapid.T) plan {
 	}
 }
 
-// TestTurnsOnEveryBus posts turns that go wrong in drawn ways, in several sessions, to two instances. On every bus each
-// turn ends as its plan says, with one execution's text, in order and one at a time within its session.
-func TestTurnsOnEveryBus(t *testing.T) {
-	t.Parallel()
+// everyBus returns how to connect to a broker of each kind.
+func everyBus(t *testing.T) map[string]func() (bus.Bus, error) {
+	t.Helper()
 
 	memory := membus.NewBroker(membus.Config{})
 	server := embeddedtest.RunInProcess(t)
 	redis := redistest.Run(t, redistest.Options{Fsync: redistest.EverySecond}).URL()
 
-	for name, open := range map[string]func() (bus.Bus, error){
+	return map[string]func() (bus.Bus, error){
 		"memory":    func() (bus.Bus, error) { return memory.Open(), nil },
 		"jetstream": func() (bus.Bus, error) { return natsbus.Open(t.Context(), natsbus.Config{InProcess: server}) },
 		"redis":     func() (bus.Bus, error) { return redisbus.Open(t.Context(), redisbus.Config{URL: redis}) },
-	} {
+	}
+}
+
+// TestTurnsOnEveryBus posts turns that go wrong in drawn ways, in several sessions, to two instances. On every bus each
+// turn ends as its plan says, with one execution's text, in order and one at a time within its session.
+func TestTurnsOnEveryBus(t *testing.T) {
+	t.Parallel()
+
+	for name, open := range everyBus(t) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 

@@ -103,7 +103,8 @@ func (r *run) look(ctx context.Context, a *Attempt, w *inputWatch) (there bool, 
 		return there, nil
 	}
 
-	if w.missed++; w.missed >= int(missedFor/missedLook) {
+	w.missed++
+	if w.missed >= int(missedFor/missedLook) {
 		w.cancel(errInputExpired)
 	}
 

@@ -62,7 +62,7 @@ func TestATurnWhoseInputHasExpiredFails(t *testing.T) {
 					}
 				}
 
-				time.Sleep(2 * time.Hour)
+				<-time.After(2 * time.Hour)
 
 				begin := time.Now()
 				runs := 0
@@ -127,24 +127,28 @@ func (b *lagging) Last(ctx context.Context, id bus.StreamID) (*bus.Entry, error)
 func work(t *testing.T, b bus.Bus, cfg turn.Config, handle turn.Handler) {
 	t.Helper()
 
-	store := stream.NewStore(b, b.Info(), stream.Config{})
-	cfg.Component = orComponent(cfg.Component)
 	ctx, stop := context.WithCancel(t.Context())
 
 	var running sync.WaitGroup
 
-	running.Go(func() {
-		if err := turn.NewWorker(b, store, cfg).Run(ctx, handle); err != nil && !errors.Is(err, bus.ErrClosed) {
-			t.Errorf("worker ended: %v", err)
-		}
-	})
+	running.Go(func() { runWorker(ctx, t, b, cfg, handle) })
+	t.Cleanup(func() { stop(); running.Wait() })
+}
 
-	t.Cleanup(func() {
-		stop()
-		running.Wait()
-		store.Close()
-		_ = b.Close(context.WithoutCancel(t.Context()))
-	})
+// runWorker runs a worker on any bus until ctx ends.
+func runWorker(ctx context.Context, t *testing.T, b bus.Bus, cfg turn.Config, handle turn.Handler) {
+	t.Helper()
+
+	store := stream.NewStore(b, b.Info(), stream.Config{})
+	cfg.Component = orComponent(cfg.Component)
+
+	if err := turn.NewWorker(b, store, cfg).Run(ctx, handle); err != nil && !errors.Is(err, bus.ErrClosed) {
+		t.Errorf("worker ended: %v", err)
+	}
+
+	store.Close()
+
+	_ = b.Close(context.WithoutCancel(ctx)) // membus always succeeds
 }
 
 // A log that answers from the past for longer than a writer doubts it costs an attempt, not the turn.

@@ -122,7 +122,8 @@ func (f fate) String() string {
 	return [...]string{
 		complete: "turn completed", follow: "turn ended as its input did",
 		cancelled: "turn cancelled", restart: "turn restarted",
-		retry: "turn will be tried again", early: "turn waits for its next attempt", handOver: "turn handed over", lost: "turn taken over by another instance",
+		retry: "turn will be tried again", early: "turn waits for its next attempt",
+		handOver: "turn handed over", lost: "turn taken over by another instance",
 		fail: "turn failed", already: "turn was done already",
 	}[f]
 }

@@ -23,6 +23,10 @@ func (o *outputs) endOrphans(ctx context.Context, f fate, cause error) error {
 	}
 
 	chunks, err := o.run.store.Shared(ctx, bus.StreamID{Session: o.record.Session, Stream: subjects.Timeline})
+	if o.hopeless(err) {
+		return nil
+	}
+
 	if err != nil {
 		return fmt.Errorf("look for outputs of earlier attempts: %w", err)
 	}
@@ -37,12 +41,26 @@ func (o *outputs) endOrphans(ctx context.Context, f fate, cause error) error {
 			continue
 		}
 
-		if err := o.endOrphan(ctx, info.Stream, f, cause); err != nil {
+		if err := o.endOrphan(ctx, info.Stream, f, cause); err != nil && !o.hopeless(err) {
 			return fmt.Errorf("end output of an earlier attempt: %w", err)
 		}
 	}
 
 	return nil
+}
+
+// hopeless reports whether another try would fail, too: then the turn must not wait for its branches.
+func (o *outputs) hopeless(err error) bool {
+	for _, final := range []error{bus.ErrCorrupt, bus.ErrUnsupported, bus.ErrInvalid, bus.ErrTooLarge, stream.ErrExpired} {
+		if errors.Is(err, final) {
+			o.run.cfg.Logger.Warn().Err(err).Str("session", o.record.Session).Str("turn", o.record.ID).
+				Msg("could not end an output of an earlier attempt")
+
+			return true
+		}
+	}
+
+	return false
 }
 
 // orphaned reports whether a stream is the turn's and this attempt did not open it.

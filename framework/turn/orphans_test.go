@@ -18,6 +18,8 @@ import (
 func TestBranchesOfEarlierAttemptsEndWithTheTurn(t *testing.T) {
 	t.Parallel()
 
+	const unwritten = "the turn completed in an attempt that did not write this output"
+
 	branch := subjects.Derive("t1", component, "t1", "speak")
 
 	// branching opens a branch in the first attempt only.
@@ -37,8 +39,8 @@ func TestBranchesOfEarlierAttemptsEndWithTheTurn(t *testing.T) {
 		state  bus.State
 		reason string
 	}{
-		"completed":               {state: bus.Failed, reason: "the turn completed in an attempt that did not write this output"},
-		"completed after a death": {dies: true, state: bus.Failed, reason: "the turn completed in an attempt that did not write this output"},
+		"completed":               {state: bus.Failed, reason: unwritten},
+		"completed after a death": {dies: true, state: bus.Failed, reason: unwritten},
 		"failed":                  {then: turn.Terminate(errPoison), state: bus.Failed, reason: "poison"},
 		"failed after a death":    {dies: true, then: turn.Terminate(errPoison), state: bus.Failed, reason: "poison"},
 		"cancelled":               {cancel: true, state: bus.Cancelled, reason: "stop"},
@@ -60,7 +62,7 @@ func TestBranchesOfEarlierAttemptsEndWithTheTurn(t *testing.T) {
 					return ctx.Err()
 				})
 
-				time.Sleep(time.Second)
+				<-time.After(time.Second)
 
 				if c.dies {
 					_ = first.bus.Close(t.Context()) // membus always succeeds

@@ -141,8 +141,8 @@ func (o *outputs) sent() uint64 {
 	return n
 }
 
-// end ends all streams as the fate says, those of earlier attempts first and the turn's own last, because its end is what marks the turn as done. It
-// returns an error when that is not stored.
+// end ends all streams as the fate says, those of earlier attempts first and the turn's own last, because its end is what
+// marks the turn as done. It returns an error when that is not stored.
 func (o *outputs) end(ctx context.Context, f fate, cause error) error {
 	if err := o.posts.Wait(); err != nil {
 		o.withdraw(ctx)
@@ -163,10 +163,16 @@ func (o *outputs) end(ctx context.Context, f fate, cause error) error {
 	}
 
 	for i, w := range slices.Backward(o.writers) {
+		ends := w.Ends()
+
 		w, err := o.keeping(ctx, w, o.infos[i], f)
 		if err == nil {
 			o.writers[i] = w
 			err = endOne(ctx, w, f, cause)
+		}
+
+		if f == fail && i == 0 && !ends && (errors.Is(err, stream.ErrEnded) || errors.Is(err, stream.ErrFenced)) {
+			err = o.overtaken(ctx, err)
 		}
 
 		if err != nil && !errors.Is(err, stream.ErrEnded) { // the handler may have ended a stream itself
@@ -179,10 +185,24 @@ func (o *outputs) end(ctx context.Context, f fate, cause error) error {
 	return nil
 }
 
+// errOvertaken: the turn was to fail, but another instance has ended it otherwise meanwhile.
+var errOvertaken = fmt.Errorf("another instance has ended the turn: %w", stream.ErrFenced)
+
+// overtaken looks why the turn's own stream could not be ended as failed, and returns [errOvertaken] where it has ended
+// otherwise; else err.
+func (o *outputs) overtaken(ctx context.Context, err error) error {
+	kept, look := o.run.store.Kept(ctx, o.writers[0].ID(), 0)
+	if look == nil && kept.State.Final() && kept.State != bus.Failed {
+		return errOvertaken
+	}
+
+	return err
+}
+
 // keeping returns the writer to end a stream with. A turn that is cancelled before an attempt has sent anything ends with
 // the text that the attempts before have stored.
 func (o *outputs) keeping(ctx context.Context, w *stream.Writer, info stream.Info, f fate) (*stream.Writer, error) {
-	if f != cancelled || w.Attempt() == 1 || w.Next() > 0 || o.afresh {
+	if f != cancelled || w.Attempt() == 1 || w.Next() > 0 || w.Ends() || o.afresh {
 		return w, nil
 	}
 

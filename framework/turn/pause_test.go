@@ -72,11 +72,11 @@ func TestACancelledTurnDoesNotWaitForItsNextAttempt(t *testing.T) {
 				first := start(t, broker, turn.Config{}, patient(ten, &runs))
 				u := newUser(t, broker)
 				u.post("t1", "x")
-				time.Sleep(time.Second)
+				<-time.After(time.Second)
 
 				if c.meanwhile != nil {
 					c.meanwhile(t, broker, first, &runs)
-					time.Sleep(10 * time.Second)
+					<-time.After(10 * time.Second)
 				}
 
 				begin := time.Now()
@@ -123,7 +123,7 @@ func TestAWaitOutlivesItsInstance(t *testing.T) {
 				u := newUser(t, broker)
 				begin := time.Now()
 				u.post("t1", "x")
-				time.Sleep(10 * time.Second)
+				<-time.After(10 * time.Second)
 				leave(t, first)
 				start(t, broker, turn.Config{MaxDeaths: 1}, patient(time.Minute, &runs))
 				u.wantAnswer("t1", "x")
@@ -145,12 +145,13 @@ func TestTurnsThatWaitTakeNoRoom(t *testing.T) {
 		broker := membus.NewBroker(membus.Config{})
 		busy := 0
 		start(t, broker, turn.Config{Concurrency: 1}, func(ctx context.Context, a *turn.Attempt) error {
-			if busy++; busy > 1 {
+			busy++
+			if busy > 1 {
 				t.Error("two turns run at once")
 			}
 			defer func() { busy-- }()
 
-			time.Sleep(time.Millisecond)
+			<-time.After(time.Millisecond)
 
 			if a.Record.Session != sessionID {
 				if a.Deliveries == 1 {
@@ -173,7 +174,7 @@ func TestTurnsThatWaitTakeNoRoom(t *testing.T) {
 			}
 		}
 
-		time.Sleep(20 * time.Second)
+		<-time.After(20 * time.Second)
 
 		begin := time.Now()
 		u.post("t1", "x")
@@ -223,13 +224,13 @@ func TestAHandOverIsNoDeath(t *testing.T) {
 		u := newUser(t, broker)
 		u.post("t1", "x")
 		u.post("t2", "x")
-		time.Sleep(time.Second)
+		<-time.After(time.Second)
 
 		go first.stop() // t1 goes on while it drains, t2 is to be handed over
 
-		time.Sleep(time.Second)
+		<-time.After(time.Second)
 		close(finish)
-		time.Sleep(time.Second)
+		<-time.After(time.Second)
 		start(t, broker, turn.Config{MaxDeaths: 1}, handle)
 		u.wantAnswer("t1", "x")
 		u.wantAnswer("t2", "x")

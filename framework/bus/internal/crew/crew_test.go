@@ -83,6 +83,49 @@ func TestRoomAwaits(t *testing.T) {
 	})
 }
 
+// A claim that rests leaves its room to others, and the room closes when it has left all the same.
+func TestAClaimRests(t *testing.T) {
+	t.Parallel()
+
+	synctest.Test(t, func(t *testing.T) {
+		r := crew.NewRoom(1)
+		if !r.Enter() {
+			t.Fatal("no room")
+		}
+
+		first := r.Place()
+
+		resume := first.Rest()
+		if r.Full() || !r.Enter() || resume() {
+			t.Fatal("a claim that rests keeps its room, or finds room that another one has")
+		}
+
+		r.Leave()
+
+		for range 2 {
+			if !resume() || !r.Full() {
+				t.Error("a claim does not take its room again")
+			}
+		}
+
+		first.Rest()
+
+		if !r.Enter() {
+			t.Error("a claim that rests again keeps its room")
+		}
+
+		time.AfterFunc(time.Minute, r.Leave)
+		time.AfterFunc(time.Hour, func() { first.End(); r.Leave() })
+
+		begun := time.Now()
+		r.Close()
+
+		if took := time.Since(begun); took != time.Hour {
+			t.Errorf("closed after %v, want after the claim that rests has left", took)
+		}
+	})
+}
+
 func TestRoomCloses(t *testing.T) {
 	t.Parallel()
 

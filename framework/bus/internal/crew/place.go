@@ -9,7 +9,7 @@ type Place struct {
 // Place returns that of a claim that has entered.
 func (r *Room) Place() *Place { return &Place{room: r} }
 
-// Rest is that of [bus.Rester].
+// Rest is that of [bus.Yielder].
 func (p *Place) Rest() (resume func() bool) {
 	p.room.mu.Lock()
 	defer p.room.mu.Unlock()

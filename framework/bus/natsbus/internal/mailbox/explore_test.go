@@ -510,7 +510,8 @@ func TestExploreThree(t *testing.T) {
 	}
 
 	for _, s := range scenarios {
-		t.Run(fmt.Sprintf("%d+%d,%s,early=%t,release=%t", len(s.posted), len(s.posters), s.budget, s.early, s.release), func(t *testing.T) {
+		name := fmt.Sprintf("%d+%d,%s,early=%t,release=%t", len(s.posted), len(s.posters), s.budget, s.early, s.release)
+		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 
 			x := &explorer{visited: map[uint64]struct{}{}}

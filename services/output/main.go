@@ -3,6 +3,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 
@@ -49,13 +50,25 @@ func show(ctx context.Context, c *framework.Client, s *settings) error {
 		return fmt.Errorf("open reader %s: %w", s.reader, err)
 	}
 
-	events, err := c.Follow(ctx, stream.FollowConfig{Session: s.session, From: from})
+	out := terminal.NewRenderer(terminal.Stdio(os.Stdout, os.Stderr, os.Getenv("NO_COLOR")))
+
+	err = showFrom(ctx, c, stream.FollowConfig{Session: s.session, From: from}, out, mark)
+	for errors.Is(err, stream.ErrExpired) {
+		err = showFrom(ctx, c, stream.FollowConfig{Session: s.session}, out, mark)
+	}
+
+	return err
+}
+
+// showFrom prints the answers from a place on.
+func showFrom(
+	ctx context.Context, c *framework.Client, from stream.FollowConfig, out *terminal.Renderer, mark *terminal.Bookmark,
+) error {
+	events, err := c.Follow(ctx, from)
 	if err != nil {
 		return err //nolint:wrapcheck // it says what it was doing
 	}
 	defer events.Close()
-
-	out := terminal.NewRenderer(terminal.Stdio(os.Stdout, os.Stderr, os.Getenv("NO_COLOR")))
 
 	return terminal.NewPrinter(events, out).All(ctx, mark) //nolint:wrapcheck // it says what it was doing
 }

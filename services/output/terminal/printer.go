@@ -50,14 +50,32 @@ const saveTimeout = 2 * time.Second
 
 // All prints every answer until ctx ends, and returns nil then. After each answer, and before it returns, it saves the
 // cursor behind what was printed to mark. A crash between the two makes the restarted reader repeat one answer.
+//
+// When what follows has expired it says so and goes on with the next answer. It returns [stream.ErrExpired] when the
+// events don't go on from there: begin again with those of the session's beginning.
 func (p *Printer) All(ctx context.Context, mark *Bookmark) error {
-	var printed stream.SessionCursor
+	var (
+		printed stream.SessionCursor
+		gone    bool
+	)
 
 	for {
 		e, err := p.events.Next(ctx)
+		if errors.Is(err, stream.ErrExpired) && !gone {
+			gone = true
+
+			if err := p.out.Expired(); err != nil {
+				return err
+			}
+
+			continue
+		}
+
 		if err != nil {
 			return p.leave(ctx, err, mark, printed)
 		}
+
+		gone = false
 
 		if err := p.out.Handle(e); err != nil {
 			return err
@@ -77,10 +95,6 @@ func (p *Printer) All(ctx context.Context, mark *Bookmark) error {
 
 // leave saves how far the printer came. An end of the context is the usual reason to leave.
 func (p *Printer) leave(ctx context.Context, reason error, mark *Bookmark, printed stream.SessionCursor) error {
-	if errors.Is(reason, stream.ErrExpired) {
-		return fmt.Errorf("print answers: %w; choose another -reader to begin with what is still there", reason)
-	}
-
 	if ctx.Err() == nil {
 		return fmt.Errorf("print answers: %w", reason)
 	}

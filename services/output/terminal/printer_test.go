@@ -1,6 +1,7 @@
 package terminal_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -243,7 +244,7 @@ func TestABookmarkThatIsNoneIsRefused(t *testing.T) {
 	}
 }
 
-func TestAnExpiredBookmarkSaysWhatToDo(t *testing.T) {
+func TestAnExpiredBookmarkIsSaid(t *testing.T) {
 	t.Parallel()
 
 	s := sessiontest.New(t, "s1")
@@ -251,9 +252,10 @@ func TestAnExpiredBookmarkSaysWhatToDo(t *testing.T) {
 
 	f := follow(t, s, stream.SessionCursor{Position: 7, Cursor: bus.Cursor{Attempt: 1}})
 
-	err := terminal.NewPrinter(f, terminal.NewRenderer(terminal.Config{Out: io.Discard, Notices: io.Discard})).
-		All(t.Context(), nil)
-	if !errors.Is(err, stream.ErrExpired) || !strings.Contains(err.Error(), "-reader") {
-		t.Errorf("error = %v", err)
+	var said bytes.Buffer
+
+	err := terminal.NewPrinter(f, terminal.NewRenderer(terminal.Config{Out: io.Discard, Notices: &said})).All(t.Context(), nil)
+	if !errors.Is(err, stream.ErrExpired) || !strings.Contains(said.String(), "no longer stored") {
+		t.Errorf("error = %v, said %q", err, said.String())
 	}
 }

@@ -137,6 +137,23 @@ func (r *Renderer) end(e stream.SessionEvent) error {
 	return nil
 }
 
+// Expired says that something is missing because it is no longer stored. An answer in progress stays as it is.
+func (r *Renderer) Expired() error {
+	if r.cfg.Screen {
+		if err := r.show([]byte(r.lineFeed())); err != nil {
+			return err
+		}
+	}
+
+	r.reset()
+
+	if _, err := fmt.Fprintln(r.cfg.Notices, "a part of the session is no longer stored; going on with what is"); err != nil {
+		return fmt.Errorf("print notice: %w", err)
+	}
+
+	return nil
+}
+
 // finish prints what is left of an answer.
 func (r *Renderer) finish(e stream.SessionEvent) error {
 	empty := len(r.answer.text) == 0 && e.Event.End.State != bus.Completed

@@ -8,6 +8,7 @@ import (
 	"github.com/woodwork-go/woodwork/framework/bus"
 	"github.com/woodwork-go/woodwork/framework/bus/membus"
 	"github.com/woodwork-go/woodwork/framework/stream"
+	"github.com/woodwork-go/woodwork/subjects"
 )
 
 // T is what of a testing.T is needed; so no program can link package testing by way of this one.
@@ -28,7 +29,8 @@ type Session struct {
 	// Bus is where it is stored.
 	Bus bus.Bus
 
-	t T
+	broker *membus.Broker
+	t      T
 }
 
 // soon is how quickly readers notice what is missing, so that tests are quick too.
@@ -38,7 +40,8 @@ const soon = 20 * time.Millisecond
 func New(t T, id string) *Session {
 	t.Helper()
 
-	b := membus.NewBroker(membus.Config{}).Open()
+	broker := membus.NewBroker(membus.Config{})
+	b := broker.Open()
 	store := stream.NewStore(b, b.Info(), stream.Config{Recheck: soon})
 
 	t.Cleanup(func() {
@@ -49,8 +52,20 @@ func New(t T, id string) *Session {
 		}
 	})
 
-	return &Session{Store: store, ID: id, Bus: b, t: t}
+	return &Session{Store: store, ID: id, Bus: b, broker: broker, t: t}
 }
+
+// Lose makes the broker forget the session's timeline and its answers to turns.
+func (s *Session) Lose(turns ...string) {
+	s.broker.Wipe(bus.StreamID{Session: s.ID, Stream: subjects.Timeline})
+
+	for _, turn := range turns {
+		s.broker.Wipe(bus.StreamID{Session: s.ID, Stream: answerTo(turn)})
+	}
+}
+
+// answerTo is the stream that answers a turn.
+func answerTo(turn string) string { return "answer-" + turn }
 
 // Answer opens an attempt at the answer to a turn.
 func (s *Session) Answer(turn string, kind bus.DataType, policy stream.Policy) *Answer {
@@ -58,7 +73,7 @@ func (s *Session) Answer(turn string, kind bus.DataType, policy stream.Policy) *
 
 	w, err := s.OpenWriter(s.t.Context(), stream.WriterConfig{
 		Session: s.ID,
-		Info:    stream.Info{Stream: "answer-" + turn, Component: "llm", Turn: turn, Root: turn, Type: kind},
+		Info:    stream.Info{Stream: answerTo(turn), Component: "llm", Turn: turn, Root: turn, Type: kind},
 		Policy:  policy,
 	})
 	if err != nil {

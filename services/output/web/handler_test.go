@@ -336,6 +336,44 @@ func TestAnUnknownIDIsAnsweredByAResync(t *testing.T) {
 	}
 }
 
+// The data were wiped and the session goes on: an id of before says nothing of what is there now.
+func TestAnIDOfLostDataIsAnsweredByAResync(t *testing.T) {
+	t.Parallel()
+
+	s := sessiontest.New(t, "s1")
+	turns := []string{"t1", "t2", "t3", "t4"}
+	url := address(serve(t, s, web.Config{}), "s1", "")
+
+	for _, turn := range turns {
+		s.Say(turn, "old ", turn)
+	}
+
+	events := open(t.Context(), t, url, "")
+	before := events.events(t, 4*len(turns))
+	events.close(t)
+	s.Lose(turns...)
+
+	for _, turn := range turns {
+		s.Say(turn, "new ", turn)
+	}
+
+	for i, old := range before {
+		events := open(t.Context(), t, url, old.ID)
+		got := events.events(t, 1+4*len(turns))
+		events.close(t)
+
+		if got[0].Kind != "resync" || got[0].ID != "" {
+			t.Errorf("after event %d: %v, want a resync that resets the id", i, got[0])
+		}
+
+		for j, turn := range turns {
+			if said, err := text(got[1+4*j : 5+4*j]); err != nil || said != "new "+turn {
+				t.Errorf("after event %d: said %q, %v, want %q", i, said, err, "new "+turn)
+			}
+		}
+	}
+}
+
 func TestABusThatIsGoneIsSaid(t *testing.T) {
 	t.Parallel()
 

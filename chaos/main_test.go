@@ -22,7 +22,7 @@ func buildAndRun(m *testing.M) int {
 	dir, err := os.MkdirTemp("", "woodwork-chaos-test-")
 	if err == nil {
 		bin = dir
-		err = system.Build(context.Background(), dir)
+		err = system.Build(context.Background(), dir, 0)
 	}
 	defer os.RemoveAll(dir)
 	code := 1

@@ -34,9 +34,7 @@ func (r *runner) injectAll(ctx context.Context, users *load.Runner, faults []pla
 		suffering.Go(func() {
 			done := inject(ctx, func(at time.Time) { r.begins(f, at) })
 			if done.Among != nil {
-				users.Wiped(load.Wipe{
-					Window: check.Window{From: done.From, To: done.To}, Among: done.Among, Letters: f.Target == plan.Letters,
-				})
+				users.Wiped(wiped(&done))
 			}
 			r.disturbs(f, done.From, done.To)
 			mu.Lock()
@@ -46,6 +44,19 @@ func (r *runner) injectAll(ctx context.Context, users *load.Runner, faults []pla
 		})
 	}
 	<-ctx.Done()
+}
+
+// wiped returns what an operator's fault took away. Without the server's answer that may happen a while later.
+func wiped(done *system.Injected) load.Wipe {
+	const straggle = 15 * time.Second
+	w := load.Wipe{
+		Window: check.Window{From: done.From, To: done.To}, Among: done.Among, Letters: done.Target == plan.Letters,
+	}
+	if done.Err != nil {
+		w.To = w.To.Add(straggle)
+	}
+
+	return w
 }
 
 // disturbs notes whose turns a fault may have held up.

@@ -69,7 +69,7 @@ func shortRun(t *testing.T, redis redisproc.Fsync) {
 	o := &options{
 		redis: redis,
 		seed:  1, duration: 3 * time.Second, gap: 250 * time.Millisecond, pace: 5 * time.Millisecond, quiet: 20 * time.Second,
-		rate: 10, hooks: 0.1, sessions: 6, turns: 4, llms: 2, relays: 2,
+		rate: 10, hooks: 0.1, sessions: 6, turns: 4, llms: 2, relays: 2, lifelong: 2,
 	}
 	var out strings.Builder
 	r := newRunner(o, t.TempDir(), bin, &out)

@@ -94,12 +94,16 @@ func (r *reader) got(ctx context.Context, e stream.SessionEvent) {
 	}
 }
 
-// gone notes that the reader was told that its place is not stored any more: it begins again.
+// gone notes that the reader was told that its place is not stored any more: it begins again. To be told once more before
+// anything came is nothing new.
 func (r *reader) gone() {
 	r.cursor = stream.SessionCursor{}
 	s := r.session
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if n := len(r.seen.Events); n > 0 && r.seen.Events[n-1].Gone {
+		return
+	}
 	r.told = time.Now()
 	r.seen.Events = append(r.seen.Events, check.Event{Gone: true, At: r.told})
 	s.happened()

@@ -144,6 +144,11 @@ func TestAVisitorWhosePlaceIsWiped(t *testing.T) {
 	if !r.satisfied() {
 		t.Error("a visitor stays although it was told and nothing is left")
 	}
+	told, n := r.told, len(r.seen.Events)
+	r.gone()
+	if r.told != told || len(r.seen.Events) != n {
+		t.Error("to be told again counts, so that a reader that is told for ever is owed less and less")
+	}
 }
 
 func TestVisitsAreCounted(t *testing.T) {

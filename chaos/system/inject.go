@@ -72,10 +72,6 @@ func (s *System) Reserve(f plan.Fault) (inject func(ctx context.Context, begins 
 func (s *System) suffering(target plan.Target) [][]*unit {
 	switch target {
 	case plan.Logs, plan.Letters:
-		if s.cfg.Redis == redisproc.EverySecond { // no kill shall undo it
-			return [][]*unit{{&s.wiping}, s.units[plan.Server]}
-		}
-
 		return [][]*unit{{&s.wiping}}
 	case plan.All:
 		return [][]*unit{s.units[plan.Server], s.units[plan.LLM], s.units[plan.Relay], s.units[plan.Input], s.units[plan.Output]}
@@ -110,13 +106,22 @@ func (s *System) wipe(ctx context.Context, f plan.Fault) (among func(string) boo
 	if f.Target == plan.Letters {
 		return func(string) bool { return true }, s.wiper.Letters(ctx)
 	}
-
-	among, err = s.wiper.Logs(ctx, f.Pick)
-	if s.cfg.Redis == redisproc.EverySecond {
-		const written = 3 * time.Second // by then it is on the disk
-
-		pause(ctx, written)
+	if s.cfg.Redis != redisproc.EverySecond {
+		return s.wiper.Logs(ctx, f.Pick)
 	}
+	// No kill shall undo it.
+	const (
+		again   = 50 * time.Millisecond
+		written = 3 * time.Second // by then it is on the disk
+	)
+	for !s.server.acquire() {
+		if pause(ctx, again); ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+	}
+	defer s.server.release()
+	among, err = s.wiper.Logs(ctx, f.Pick)
+	pause(ctx, written)
 
 	return among, err
 }

@@ -128,7 +128,9 @@ func (u *unit) stop(ctx context.Context, d time.Duration, frozen bool) {
 	if !frozen {
 		return
 	}
-	if err := u.clock.Stand(time.Since(begun)); err != nil {
+	// Less than it was stopped for, which it may not be at once: its clock must not go back.
+	const settled = 100 * time.Millisecond
+	if err := u.clock.Stand(max(0, time.Since(begun)-settled)); err != nil {
 		u.tell(err.Error())
 	}
 }

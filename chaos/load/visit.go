@@ -20,7 +20,7 @@ const (
 	onTheBus = 0.5
 )
 
-// visits lets readers come and leave, one after another, until over is closed: some from the beginning, and others with
+// visits lets readers come and leave, one after another, until over or well is closed: some from the beginning, and others with
 // a cursor that they kept from any time of the session, as a browser does whose user comes back after a while.
 func (s *session) visits(ctx context.Context, over, well <-chan struct{}) {
 	for i := 0; ; i++ {
@@ -28,10 +28,11 @@ func (s *session) visits(ctx context.Context, over, well <-chan struct{}) {
 		select {
 		case <-timer.C:
 		case <-over:
+		case <-well: // what visitors see would hide that nothing else happens
 		case <-ctx.Done():
 		}
 		timer.Stop()
-		if isClosed(over) || ctx.Err() != nil {
+		if isClosed(over) || isClosed(well) || ctx.Err() != nil {
 			return
 		}
 		s.visit(ctx, well, i)

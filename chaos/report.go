@@ -177,7 +177,8 @@ func (r *runner) writeFaults(w io.Writer) {
 func writeReader(w io.Writer, r *check.Reader, begun time.Time) {
 	fmt.Fprintf(w, "\nreader %s", r.Name)
 	if !r.Came.IsZero() {
-		fmt.Fprintf(w, ", came at %.3f with %d events of another and had to see %d turns", r.Came.Sub(begun).Seconds(), r.Known, r.Until)
+		fmt.Fprintf(w, ", came at %.3f with %d events of another and had to see %d turns", r.Came.Sub(begun).Seconds(), r.Known,
+			r.Until)
 	}
 	fmt.Fprintln(w)
 }

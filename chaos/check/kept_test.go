@@ -198,7 +198,7 @@ func TestEachViolationOverTimeIsFound(t *testing.T) {
 		"something after the end, of a log that expired": {check.Duplicated, "after the end", func(f *forge) {
 			f.Logs["a2"], f.Read["a2"] = nil, at(40)
 			events := f.Readers[phone].Events
-			f.Readers[phone].Events = append(events, events[9])
+			f.Readers[phone].Events = slices.Concat(events, events[9:])
 		}},
 		"no end, of a log that expired": {check.Stuck, "did not reach the end", func(f *forge) {
 			f.Logs["a2"], f.Read["a2"] = nil, at(40)

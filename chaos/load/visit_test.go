@@ -146,7 +146,7 @@ func TestAVisitorWhosePlaceIsWiped(t *testing.T) {
 	}
 	told, n := r.told, len(r.seen.Events)
 	r.gone()
-	if r.told != told || len(r.seen.Events) != n {
+	if !r.told.Equal(told) || len(r.seen.Events) != n {
 		t.Error("to be told again counts, so that a reader that is told for ever is owed less and less")
 	}
 }

@@ -115,7 +115,8 @@ func (s *System) wipe(ctx context.Context, f plan.Fault) (among func(string) boo
 		written = 3 * time.Second // by then it is on the disk
 	)
 	for !s.server.acquire() {
-		if pause(ctx, again); ctx.Err() != nil {
+		pause(ctx, again)
+		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
 		}
 	}

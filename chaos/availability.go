@@ -56,7 +56,7 @@ func runAvailability(ctx context.Context, o *options, killGap time.Duration, out
 	fmt.Fprintf(out, "availability with seed %d for %v\n", o.seed, o.duration)
 
 	return inFolder(o.keep, out, func(dir string) error {
-		if err := build(ctx, dir); err != nil {
+		if err := build(ctx, dir, o.age); err != nil {
 			return err
 		}
 		a := newOutage(newRunner(o, dir, binaries(dir), out), killGap)
@@ -156,7 +156,7 @@ func (a *outage) drive(ctx context.Context, client *framework.Client, log bus.Lo
 
 		return a.upAndDown(ctx)
 	})
-	a.injectAll(ctx, kills(a.seed, a.duration, a.killGap))
+	a.injectAll(ctx, users, kills(a.seed, a.duration, a.killGap))
 	close(enough)
 
 	return users, running.Wait()

@@ -33,7 +33,7 @@ const (
 // runDemo builds the pipeline and shows the scene.
 func runDemo(ctx context.Context, out io.Writer) error {
 	return inFolder(false, out, func(dir string) error {
-		if err := build(ctx, dir); err != nil {
+		if err := build(ctx, dir, 0); err != nil {
 			return err
 		}
 

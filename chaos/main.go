@@ -53,6 +53,8 @@ func mainErr(ctx context.Context, args []string) error {
 	fs.Float64Var(&o.hooks, "hooks", 0.04, "share of prompts that make the relay misbehave")
 	fs.BoolVar(&o.lasting, "lasting", true, "some of those prompts hold up their session until all attempts or the time are used up")
 	fs.StringVar(&o.hook, "hook", "", "the only `way` in which they make it misbehave, such as crash, instead of all")
+	fs.IntVar(&o.lifelong, "lifelong", 4, "sessions that live through the whole run, with cancels and old cursors")
+	fs.DurationVar(&o.age, "age", 0, "how long the bus keeps what is stored; 0: for longer than the run")
 	fs.BoolVar(&o.keep, "keep", false, "keep the folder of the run")
 	fs.BoolVar(&o.verbose, "v", false, "tell of each fault")
 	if err := fs.Parse(args); err != nil {

@@ -22,7 +22,7 @@ func buildAndRun(m *testing.M) int {
 	dir, err := os.MkdirTemp("", "woodwork-chaos-test-")
 	if err == nil {
 		bin = dir
-		err = system.Build(context.Background(), dir)
+		err = system.Build(context.Background(), dir, 0)
 	}
 	defer os.RemoveAll(dir)
 	code := 1
@@ -69,7 +69,7 @@ func shortRun(t *testing.T, redis redisproc.Fsync) {
 	o := &options{
 		redis: redis,
 		seed:  1, duration: 3 * time.Second, gap: 250 * time.Millisecond, pace: 5 * time.Millisecond, quiet: 20 * time.Second,
-		rate: 10, hooks: 0.1, sessions: 6, turns: 4, llms: 2, relays: 2,
+		rate: 10, hooks: 0.1, sessions: 6, turns: 4, llms: 2, relays: 2, lifelong: 2,
 	}
 	var out strings.Builder
 	r := newRunner(o, t.TempDir(), bin, &out)

@@ -33,7 +33,7 @@ const posters = 16
 // runOrder builds what it needs and shows the order and the cost of the turns of many sessions.
 func runOrder(ctx context.Context, out io.Writer) error {
 	return inFolder(false, out, func(dir string) error {
-		if err := build(ctx, dir); err != nil {
+		if err := build(ctx, dir, 0); err != nil {
 			return err
 		}
 

@@ -63,6 +63,11 @@ func (r *runner) figures(info bus.Info, stats *load.Stats, byKind map[check.Kind
 		info.Kind, info.Durability, r.duration, time.Since(r.begun).Round(time.Second), r.llms, r.relays, edges, edges)
 	faults := map[string]int{}
 	for i := range r.faults {
+		if r.faults[i].Err != nil {
+			line("not injected", "%s", describe(&r.faults[i]))
+
+			continue
+		}
 		faults[r.faults[i].Name()]++
 	}
 	hooks := map[string]int{}
@@ -75,12 +80,20 @@ func (r *runner) figures(info bus.Info, stats *load.Stats, byKind map[check.Kind
 	line("handler faults", "%d (%s)", total, counts(hooks))
 	line("exits nobody asked for", "%s", counts(r.system.Exits()))
 	line("sessions", "%d", stats.Sessions)
-	line("turns acknowledged", "%d (%d completed, %d failed as told, %d failed)", stats.Turns, stats.Completed, stats.Refused,
-		stats.Failed)
+	line("turns acknowledged", "%d (%d completed, %d failed as told, %d cancelled, %d failed)", stats.Turns, stats.Completed,
+		stats.Refused, stats.Cancelled, stats.Failed)
 	line("not acknowledged", "%d", stats.Unacked)
 	line("chunks delivered", "%d to 4 readers of each session", stats.Chunks)
 	line("restarts that readers saw", "%d", stats.Superseded)
 	line("connections that broke", "%d", stats.Breaks)
+	line("cancels of a running turn", "%d", stats.Cancels)
+	line("taken by the operator", "%d turns (%d times something of them was missing)", stats.Taken, stats.Excused)
+	line("told that a place is gone", "%d times, of readers that stayed", stats.Gone)
+	for _, age := range load.Ages() {
+		if v := stats.Visits[age]; v != (load.Visits{}) {
+			line("cursors "+string(age), "%d went on, %d told that it is gone, %d wrong", v.WentOn, v.Told, v.Wrong)
+		}
+	}
 	if stats.Unread > 0 {
 		line("logs that can't be read", "%d: what follows is not to be trusted", stats.Unread)
 	}
@@ -161,15 +174,31 @@ func (r *runner) writeFaults(w io.Writer) {
 	}
 }
 
+func writeReader(w io.Writer, r *check.Reader, begun time.Time) {
+	fmt.Fprintf(w, "\nreader %s", r.Name)
+	if !r.Came.IsZero() {
+		fmt.Fprintf(w, ", came at %.3f with %d events of another and had to see %d turns", r.Came.Sub(begun).Seconds(), r.Known,
+			r.Until)
+	}
+	fmt.Fprintln(w)
+}
+
 func writeSession(w io.Writer, s *check.Session, begun time.Time) {
 	fmt.Fprintf(w, "\nsession %s\n", s.ID)
 	for i := range s.Turns {
-		fmt.Fprintf(w, "turn %s acked %v %q\n", s.Turns[i].ID, s.Turns[i].Acked, s.Turns[i].Prompt)
+		t := &s.Turns[i]
+		fmt.Fprintf(w, "turn %d %s posted %.3f acked %v cancel %v %.100q\n", i, t.ID, t.Posted.Sub(begun).Seconds(), t.Acked,
+			!t.Cancel.IsZero(), t.Prompt)
 	}
 	for i := range s.Readers {
-		fmt.Fprintf(w, "\nreader %s\n", s.Readers[i].Name)
+		writeReader(w, &s.Readers[i], begun)
 		for j := range s.Readers[i].Events {
 			e := &s.Readers[i].Events[j]
+			if e.Gone {
+				fmt.Fprintf(w, "%9.3f told that its place is gone\n", e.At.Sub(begun).Seconds())
+
+				continue
+			}
 			fmt.Fprintf(w, "%9.3f %v stream %s root %s kind %d index %d from %d end %v %q\n", e.At.Sub(begun).Seconds(), e.Cursor,
 				e.Info.Stream, e.Info.Root, e.Event.Kind, e.Event.Chunk.Index, e.Event.From, e.Event.End, e.Event.Chunk.Data)
 		}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/woodwork-go/woodwork/chaos/hook"
 	"github.com/woodwork-go/woodwork/chaos/load"
+	"github.com/woodwork-go/woodwork/chaos/operator"
 	"github.com/woodwork-go/woodwork/chaos/plan"
 	"github.com/woodwork-go/woodwork/chaos/resume"
 	"github.com/woodwork-go/woodwork/chaos/system"
@@ -24,12 +25,12 @@ import (
 type options struct {
 	bus, hook, fsync       string
 	redis                  redisproc.Fsync // of the redis-server; NoLog: there is a nats-server instead
-	duration, gap          time.Duration
+	duration, gap, age     time.Duration
 	pace, quiet            time.Duration
 	seed                   uint64
 	rate, hooks            float64
 	sessions, turns        int
-	llms, relays           int
+	llms, relays, lifelong int
 	lasting, keep, verbose bool
 }
 
@@ -46,7 +47,7 @@ func run(ctx context.Context, o *options, out io.Writer) error {
 	fmt.Fprintf(out, "chaos with seed %d for %v\n", o.seed, o.duration)
 
 	return inFolder(o.keep, out, func(dir string) error {
-		if err := build(ctx, dir); err != nil {
+		if err := build(ctx, dir, o.age); err != nil {
 			return err
 		}
 
@@ -73,13 +74,13 @@ func inFolder(keep bool, out io.Writer, f func(dir string) error) error {
 // binaries is where a run's binaries are.
 func binaries(dir string) string { return filepath.Join(dir, "bin") }
 
-func build(ctx context.Context, dir string) error {
+func build(ctx context.Context, dir string, age time.Duration) error {
 	const private = 0o700
 	if err := os.Mkdir(binaries(dir), private); err != nil {
 		return err
 	}
 
-	return system.Build(ctx, binaries(dir))
+	return system.Build(ctx, binaries(dir), age)
 }
 
 // runner is one run.
@@ -103,13 +104,15 @@ func newRunner(o *options, dir, bin string, out io.Writer) *runner {
 func (r *runner) run(ctx context.Context) error {
 	var err error
 	r.system, err = system.Start(ctx, system.Config{
-		Dir: r.dir, Bin: r.bin, Pace: r.pace, Tell: r.tell, Redis: r.redis,
+		Dir: r.dir, Bin: r.bin, Pace: r.pace, Tell: r.tell, Redis: r.redis, Wiper: r.operator,
 		Instances: map[plan.Target]int{plan.LLM: r.llms, plan.Relay: r.relays, plan.Input: edges, plan.Output: edges},
 	})
 	if err != nil {
 		return err
 	}
 	defer r.system.Close()
+	stop := r.limitAge(ctx)
+	defer stop()
 	b, err := dial.Open(ctx, r.system.Server(), dial.Config{})
 	if err != nil {
 		return err
@@ -131,7 +134,7 @@ func (r *runner) run(ctx context.Context) error {
 func (r *runner) drive(ctx context.Context, client *framework.Client, log bus.Log) *load.Runner {
 	cfg := load.Config{
 		Seed: r.seed, Rate: r.rate, Sessions: r.sessions, Turns: r.turns, Window: windowTurns, HookShare: r.hooks,
-		Hooks: hook.Short(), Quiet: r.quiet, InOrder: r.redis != redisproc.NoLog,
+		Lifelong: r.lifelong, Age: r.age, Hooks: hook.Short(), Quiet: r.quiet, InOrder: r.redis != redisproc.NoLog,
 	}
 	if r.lasting {
 		cfg.Hooks = hook.All()
@@ -146,12 +149,43 @@ func (r *runner) drive(ctx context.Context, client *framework.Client, log bus.Lo
 		defer close(done)
 		users.Run(ctx, enough, well)
 	}()
-	r.injectAll(ctx, plan.New(plan.Config{Seed: r.seed, Length: r.duration, Gap: r.gap}))
+	r.injectAll(ctx, users, plan.New(plan.Config{
+		Seed: r.seed, Length: r.duration, Gap: r.gap, Letters: r.redis == redisproc.NoLog,
+	}))
 	close(enough)
 	close(well)
 	<-done
 
 	return users
+}
+
+// operator returns who wipes what a server holds.
+func (r *runner) operator(server string) system.Wiper { //nolint:ireturn // of one server or the other
+	if r.redis != redisproc.NoLog {
+		return &operator.Redis{Addr: server}
+	}
+
+	return &operator.NATS{Addr: server}
+}
+
+// limitAge limits the age of what is stored, where that is the operator's to do, until the function that it returns is
+// called.
+func (r *runner) limitAge(ctx context.Context) (stop func()) {
+	o, ok := r.operator(r.system.ServerAddress()).(*operator.NATS)
+	if !ok || r.age == 0 {
+		return func() {}
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		o.Keep(ctx, r.age)
+	}()
+
+	return func() {
+		cancel()
+		<-done
+	}
 }
 
 // tell prints what happens, if that is wanted.

@@ -36,6 +36,13 @@ func (a *Answer) Whole(chunks []string) bool {
 	return slices.Equal(chunks, a.Chunks) || slices.ContainsFunc(a.Or, func(or []string) bool { return slices.Equal(chunks, or) })
 }
 
+// begins reports whether chunks are the beginning of one of the answers.
+func (a *Answer) begins(chunks []string) bool {
+	begins := func(of []string) bool { return len(chunks) <= len(of) && slices.Equal(chunks, of[:len(chunks)]) }
+
+	return begins(a.Chunks) || slices.ContainsFunc(a.Or, begins)
+}
+
 // visible returns the chunks that a log leaves a reader with.
 func visible(log []*bus.Entry) []string {
 	var chunks []string

@@ -25,19 +25,27 @@ const (
 	Zombie Kind = "zombie appends accepted"
 	// Diverged: a text is not the one that it must be.
 	Diverged Kind = "diverged"
+	// Unfounded: a reader was told that its place is gone, and it is stored.
+	Unfounded Kind = "told gone without cause"
+	// Ignored: a turn went on although its cancel had been accepted.
+	Ignored Kind = "cancels ignored"
 	// Stuck: an acknowledged turn has no end after everything came to rest.
 	Stuck Kind = "stuck turns"
 )
 
 // Kinds lists all kinds in the order of a report.
-func Kinds() []Kind { return []Kind{Lost, Duplicated, Disordered, Overlap, Zombie, Diverged, Stuck} }
+func Kinds() []Kind {
+	return []Kind{Lost, Duplicated, Disordered, Overlap, Zombie, Diverged, Unfounded, Ignored, Stuck}
+}
 
 // Violation is one contradiction.
 type Violation struct {
 	Kind    Kind   `json:"kind"`
 	Session string `json:"session"`
 	Turn    string `json:"turn,omitempty"`
-	Text    string `json:"text"`
+	// Reader is who saw it, if only that one may have.
+	Reader string `json:"reader,omitempty"`
+	Text   string `json:"text"`
 }
 
 // String returns the violation on one line.

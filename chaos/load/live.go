@@ -27,8 +27,8 @@ func (l *live) follow(ctx context.Context, log bus.Log, session, turn string) er
 	}
 	l.mu.Unlock()
 	// The names that the turns of the pipeline give to their outputs.
-	said := subjects.Derive(turn, "llm", turn, "relay")
-	for _, id := range []string{said, subjects.Derive(turn, "relay", said, "")} {
+	said := subjects.Derive(turn, "llm", turn, relays)
+	for _, id := range []string{said, subjects.Derive(turn, relays, said, "")} {
 		stop, err := log.Follow(ctx, bus.StreamID{Session: session, Stream: id}, func(e *bus.Entry) {
 			if e == nil {
 				return // some are missing

@@ -13,7 +13,7 @@ import (
 	"github.com/woodwork-go/woodwork/framework/stream"
 )
 
-// Config says how much is posted. All fields but Answers, Done and InOrder are required.
+// Config says how much is posted. All fields are required but those with a default.
 type Config struct {
 	// Seed decides what is posted.
 	Seed uint64
@@ -23,6 +23,11 @@ type Config struct {
 	Sessions int
 	// Turns is how many a session posts.
 	Turns int
+	// Lifelong is how many of the sessions live through the whole run instead: they are cancelled, interrupted, left alone
+	// for a while, and visited by readers with cursors of any age. Defaults to none.
+	Lifelong int
+	// Age is for how long the bus keeps what is stored. Defaults to longer than the run.
+	Age time.Duration
 	// Window is how many turns of a session may be posted and not answered yet.
 	Window int
 	// HookShare is the share of turns whose prompt makes the relay misbehave, from 0 to 1.
@@ -73,6 +78,8 @@ type Runner struct {
 	stats   Stats
 	failed  []Failure
 	settled []settled
+	present map[*session]bool
+	wipes   wipes
 }
 
 // Failure is a session with violations.
@@ -92,7 +99,8 @@ func New(cfg Config, edges Edges, direct Follower, log bus.Log, watcher Watcher)
 	}
 	return &Runner{
 		cfg: cfg, edges: edges, direct: direct, log: log, watcher: watcher, tokens: make(chan struct{}),
-		client: &http.Client{Transport: &http.Transport{DisableKeepAlives: true}},
+		present: make(map[*session]bool),
+		client:  &http.Client{Transport: &http.Transport{DisableKeepAlives: true}},
 	}
 }
 
@@ -146,12 +154,17 @@ func (r *Runner) pace(ctx context.Context) {
 // session runs one session and checks it.
 func (r *Runner) session(ctx context.Context, number int, enough, well <-chan struct{}) {
 	s := r.newSession("s"+strconv.FormatUint(r.cfg.Seed, 10)+"-"+strconv.Itoa(number), number)
+	r.mu.Lock()
+	r.present[s] = true
+	r.mu.Unlock()
 	history := s.run(ctx, enough, well)
-	violations := history.Check()
+	violations, taken := history.Judge()
 	r.cfg.Done(history)
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	delete(r.present, s)
 	r.stats.add(history)
+	r.stats.judge(history, violations, taken)
 	r.remember(history)
 	if len(violations) > 0 {
 		r.failed = append(r.failed, Failure{history, violations})

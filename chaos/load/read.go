@@ -2,6 +2,7 @@ package load
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"time"
@@ -18,6 +19,8 @@ const (
 	lag = 10 * time.Millisecond
 	// slowEvery is which session has a slow reader.
 	slowEvery = 4
+	// phoneReader is which of a session's readers is a user's over HTTP.
+	phoneReader = 2
 )
 
 // reader is one reader of a session, over any number of connections.
@@ -26,6 +29,8 @@ type reader struct {
 	seen    check.Reader
 	ended   map[string]bool // turns whose answer it saw the end of
 	cursor  stream.SessionCursor
+	began   time.Time                                  // when it connected
+	told    time.Time                                  // when it was last told that its place is gone, or came late
 	connect func(ctx context.Context, r *reader) error // reads until it breaks off
 	lag     time.Duration
 	decoder sse.Decoder
@@ -40,10 +45,10 @@ func (s *session) newReaders() []*reader {
 		return func(ctx context.Context, r *reader) error { return r.follow(ctx, target) }
 	}
 	readers := []*reader{
-		{seen: check.Reader{Name: "llm on the bus", Component: "llm"}, connect: direct("relay"), direct: true},
-		{seen: check.Reader{Name: "relay on the bus", Component: "relay"}, connect: direct(""), direct: true},
-		{seen: check.Reader{Name: "phone", Component: "relay"}, connect: request},
-		{seen: check.Reader{Name: "laptop", Component: "relay"}, connect: request, try: 1},
+		{seen: check.Reader{Name: "llm on the bus", Component: "llm"}, connect: direct(relays), direct: true},
+		{seen: check.Reader{Name: "relay on the bus", Component: relays}, connect: direct(""), direct: true},
+		{seen: check.Reader{Name: "phone", Component: relays}, connect: request},
+		{seen: check.Reader{Name: "laptop", Component: relays}, connect: request, try: 1},
 	}
 	if s.number%slowEvery == 0 {
 		readers[3].lag = lag
@@ -58,6 +63,7 @@ func (s *session) newReaders() []*reader {
 // read reads until ctx ends.
 func (r *reader) read(ctx context.Context) {
 	for ctx.Err() == nil {
+		r.began = time.Now()
 		if err := r.connect(ctx, r); err != nil {
 			r.session.broke()
 		}
@@ -68,8 +74,12 @@ func (r *reader) read(ctx context.Context) {
 
 // got notes an event.
 func (r *reader) got(ctx context.Context, e stream.SessionEvent) {
+	seen := check.Event{SessionEvent: e, At: time.Now()}
+	if r.cursor == (stream.SessionCursor{}) {
+		seen.Began = r.began
+	}
 	r.cursor = e.Cursor
-	r.session.saw(r, e)
+	r.session.saw(ctx, r, seen)
 	if w := r.session.watcher; r.direct && !r.session.misbehaves(e.Info.Root) {
 		switch e.Event.Kind {
 		case stream.KindChunk:
@@ -84,20 +94,44 @@ func (r *reader) got(ctx context.Context, e stream.SessionEvent) {
 	}
 }
 
+// gone notes that the reader was told that its place is not stored any more: it begins again. To be told once more before
+// anything came is nothing new.
+func (r *reader) gone() {
+	r.cursor = stream.SessionCursor{}
+	s := r.session
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if n := len(r.seen.Events); n > 0 && r.seen.Events[n-1].Gone {
+		return
+	}
+	r.told = time.Now()
+	r.seen.Events = append(r.seen.Events, check.Event{Gone: true, At: r.told})
+	s.happened()
+}
+
 // follow reads on the bus.
 func (r *reader) follow(ctx context.Context, target string) error {
 	f, err := r.session.direct.Follow(ctx, stream.FollowConfig{Session: r.session.id, From: r.cursor, Targets: []string{target}})
 	if err != nil {
-		return err
+		return r.expired(err)
 	}
 	defer f.Close()
 	for {
 		e, err := f.Next(ctx)
 		if err != nil {
-			return err
+			return r.expired(err)
 		}
 		r.got(ctx, e)
 	}
+}
+
+// expired notes it when an error says that the reader's place is gone, and returns the error.
+func (r *reader) expired(err error) error {
+	if errors.Is(err, stream.ErrExpired) {
+		r.gone()
+	}
+
+	return err
 }
 
 // request reads from one of the output services; the next time from another.
@@ -120,10 +154,18 @@ func request(ctx context.Context, r *reader) error {
 		return err
 	}
 	defer response.Body.Close()
+	if response.StatusCode == http.StatusGone {
+		r.gone()
+	}
 	if response.StatusCode != http.StatusOK {
 		return fmt.Errorf("read events: %s", response.Status)
 	}
 	for e, err := range r.decoder.Events(&watched{response.Body, alive}) {
+		if errors.Is(err, sse.ErrResync) {
+			r.gone()
+
+			continue
+		}
 		if err != nil {
 			return err
 		}

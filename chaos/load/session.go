@@ -14,21 +14,30 @@ import (
 type session struct {
 	*Runner
 
-	id     string
-	random *rand.Rand // of the poster
-	number int
+	id       string
+	random   *rand.Rand // of the poster
+	visiting *rand.Rand // of visitors
+	number   int
+	begun    time.Time
 
 	mu      sync.Mutex
 	turns   []check.Turn
 	hooked  map[string]bool // turns with a hook
 	live    live
+	stored  logs
 	readers []*reader
-	changed chan struct{} // closed when something happens
+	left    []check.Reader // readers that came and left
+	changed chan struct{}  // closed when something happens
+	// What an operator took away.
+	lost, unposted []check.Window
+	// until is when a cancel of the session that was repeated may take effect at last.
+	until time.Time
 }
 
 func (r *Runner) newSession(id string, number int) *session {
 	s := &session{
 		Runner: r, id: id, number: number, random: rand.New(rand.NewPCG(r.cfg.Seed, uint64(number))),
+		visiting: rand.New(rand.NewPCG(^r.cfg.Seed, uint64(number))), begun: time.Now(),
 		hooked: make(map[string]bool), changed: make(chan struct{}),
 	}
 	s.readers = s.newReaders()
@@ -43,15 +52,33 @@ func (s *session) run(ctx context.Context, enough, well <-chan struct{}) *check.
 	for _, r := range s.readers {
 		running.Go(func() { r.read(reading) })
 	}
+	over := make(chan struct{})
+	var visiting sync.WaitGroup
+	if s.lifelong() {
+		visiting.Go(func() { s.visits(ctx, over, well) })
+	}
 	s.post(ctx, enough, well)
 	s.await(ctx, well, func() bool { return s.behind() == 0 })
+	close(over)
+	visiting.Wait()
 	leave()
 	running.Wait()
-	history := &check.Session{ID: s.id, Turns: s.turns}
+
+	return s.history(ctx)
+}
+
+// lifelong reports whether the session lives through the whole run.
+func (s *session) lifelong() bool { return s.number < s.cfg.Lifelong }
+
+// history returns what happened in the session, after all have left.
+func (s *session) history(ctx context.Context) *check.Session {
+	s.wiped() // what was wiped before it began
+	history := &check.Session{ID: s.id, Turns: s.turns, Age: s.cfg.Age, Wiped: s.lost, Unposted: s.unposted}
 	for _, r := range s.readers {
 		history.Readers = append(history.Readers, r.seen)
 	}
-	history.Logs = s.logs(ctx, history)
+	history.Readers = append(history.Readers, s.left...)
+	s.logs(ctx, history)
 	history.Live = s.live.end()
 	if s.cfg.InOrder {
 		history.Spans = s.live.spans
@@ -61,10 +88,13 @@ func (s *session) run(ctx context.Context, enough, well <-chan struct{}) *check.
 }
 
 // saw notes an event of one of the session's readers.
-func (s *session) saw(r *reader, e stream.SessionEvent) {
+func (s *session) saw(ctx context.Context, r *reader, e check.Event) {
+	if e.Event.Kind == stream.KindEnd {
+		s.keep(context.WithoutCancel(ctx), e.Info.Stream)
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	r.seen.Events = append(r.seen.Events, check.Event{SessionEvent: e, At: time.Now()})
+	r.seen.Events = append(r.seen.Events, e)
 	if e.Event.Kind == stream.KindEnd {
 		r.ended[e.Info.Root] = true
 	}
@@ -91,7 +121,7 @@ func (s *session) behind() int {
 	for _, r := range s.readers {
 		n := 0
 		for i := range s.turns {
-			if s.turns[i].Acked && !r.ended[s.turns[i].ID] {
+			if s.owes(r, &s.turns[i]) {
 				n++
 			}
 		}

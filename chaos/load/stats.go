@@ -15,6 +15,17 @@ type Stats struct {
 	Turns, Unacked int
 	// Completed turns, and Refused ones, whose prompt asked for a failure and got it.
 	Completed, Refused int
+	// Cancelled turns, of those that somebody asked to cancel.
+	Cancelled int
+	// Cancels that were accepted of a turn that was being answered.
+	Cancels int
+	// Taken are the turns that an operator took away before they were answered, and Excused what of them would have broken
+	// a promise.
+	Taken, Excused int
+	// Gone is how often one of the readers that stayed was told that its place is gone.
+	Gone int
+	// Visits of readers that came and left, by the age of their cursors and what they got.
+	Visits map[Age]Visits
 	// Failed turns are those that should have completed and did not.
 	Failed int
 	// Reasons says why turns failed.
@@ -35,7 +46,7 @@ func (s *Stats) Available() float64 {
 		return 0
 	}
 
-	return min(1, float64(s.Completed+s.Refused)/float64(s.Turns)) // more than all is a violation that others count
+	return min(1, float64(s.Completed+s.Refused+s.Cancelled)/float64(s.Turns)) // more than all is a violation that others count
 }
 
 // add adds the figures of a session.
@@ -53,6 +64,9 @@ func (s *Stats) add(history *check.Session) {
 			continue
 		}
 		s.Turns++
+		if !t.Cancelled.IsZero() {
+			s.Cancels++
+		}
 		h := hook.In(t.Prompt)
 		hooks[t.ID] = h
 		if h != hook.None {
@@ -60,6 +74,9 @@ func (s *Stats) add(history *check.Session) {
 		}
 	}
 	for i := range history.Readers {
+		if !history.Readers[i].Came.IsZero() {
+			continue // judged apart
+		}
 		for j := range history.Readers[i].Events {
 			e := &history.Readers[i].Events[j]
 			s.event(e)
@@ -71,6 +88,9 @@ func (s *Stats) add(history *check.Session) {
 }
 
 func (s *Stats) event(e *check.Event) {
+	if e.Gone {
+		s.Gone++
+	}
 	switch e.Event.Kind {
 	case stream.KindChunk:
 		s.Chunks++
@@ -85,6 +105,8 @@ func (s *Stats) end(end stream.End, told bool) {
 	switch {
 	case end.State == bus.Completed:
 		s.Completed++
+	case end.State == bus.Cancelled:
+		s.Cancelled++
 	case told:
 		s.Refused++
 	default:

@@ -9,9 +9,10 @@ import (
 )
 
 // Build builds commands of this module, and of those it depends on, into a folder, static as they are shipped. Each binary
-// has the name of its package. The working directory must be within the module.
-func Build(ctx context.Context, dir string, packages ...string) error {
-	args := append([]string{"build", "-ldflags=-s -w", "-o", dir + "/"}, packages...)
+// has the name of its package. overlay is the file for Go's flag of that name, or "". The working directory must be within
+// the module.
+func Build(ctx context.Context, dir, overlay string, packages ...string) error {
+	args := append([]string{"build", "-trimpath", "-ldflags=-s -w", "-overlay=" + overlay, "-o", dir + "/"}, packages...)
 	cmd := exec.CommandContext(ctx, "go", args...) //nolint:gosec // the caller's own packages
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 

@@ -15,8 +15,9 @@ import (
 	"github.com/woodwork-go/woodwork/framework/stream"
 )
 
-// ErrResync says that the service does not know the place after the last id any more.
-var ErrResync = errors.New("the service lost the reader's place")
+// ErrResync says that the place after the last id is not stored any more. What follows is the session from its oldest
+// part on.
+var ErrResync = errors.New("the reader's place is not stored any more")
 
 // maxLine bounds a line of a response.
 const maxLine = 1 << 20
@@ -26,7 +27,11 @@ type Decoder struct {
 	info stream.Info // of the stream that is being read
 }
 
-// Events yields the events of a response until it breaks off, which is an error too: a session has no end.
+// Resume returns a decoder that goes on within a stream that another one has opened.
+func Resume(info stream.Info) Decoder { return Decoder{info: info} }
+
+// Events yields the events of a response until it breaks off, which is an error too: a session has no end. Only after
+// [ErrResync] more may come.
 func (d *Decoder) Events(body io.Reader) iter.Seq2[stream.SessionEvent, error] {
 	return func(yield func(stream.SessionEvent, error) bool) {
 		lines := bufio.NewScanner(body)
@@ -41,7 +46,7 @@ func (d *Decoder) Events(body io.Reader) iter.Seq2[stream.SessionEvent, error] {
 			}
 			if field["event"] != "" {
 				e, err := d.decode(field)
-				if !yield(e, err) || err != nil {
+				if !yield(e, err) || err != nil && !errors.Is(err, ErrResync) {
 					return
 				}
 			}
@@ -73,6 +78,8 @@ type data struct {
 
 func (d *Decoder) decode(field map[string]string) (stream.SessionEvent, error) {
 	if field["event"] == "resync" {
+		d.info = stream.Info{}
+
 		return stream.SessionEvent{}, ErrResync
 	}
 	cursor, err := stream.ParseSessionCursor(field["id"])

@@ -79,10 +79,31 @@ id: 00`
 	}
 }
 
-func TestALostPlaceAndNonsenseAreErrors(t *testing.T) {
+// TestALostPlaceIsNoEnd tells of it, and then of what follows.
+func TestALostPlaceIsNoEnd(t *testing.T) {
+	t.Parallel()
+	opening := stream.SessionCursor{Position: 1}.String()
+	response := "id:\nevent: resync\ndata: {}\n\nid: " + opening + "\nevent: open\ndata: {\"stream\":\"a\",\"root\":\"t\"}\n\n"
+	d := sse.Resume(stream.Info{Stream: "b", Root: "u"})
+	var got []string
+	for e, err := range d.Events(strings.NewReader(response)) {
+		switch {
+		case errors.Is(err, sse.ErrResync):
+			got = append(got, "resync")
+		case err != nil:
+			got = append(got, "end")
+		default:
+			got = append(got, e.Info.Root)
+		}
+	}
+	if diff := cmp.Diff([]string{"resync", "t", "end"}, got); diff != "" {
+		t.Errorf("what the reader gets (-want +got):\n%s", diff)
+	}
+}
+
+func TestNonsenseIsAnError(t *testing.T) {
 	t.Parallel()
 	for response, want := range map[string]error{
-		"id:\nevent: resync\ndata: {}\n\n": sse.ErrResync,
 		"id: x\nevent: open\ndata: {}\n\n": bus.ErrInvalid,
 		"event: open\ndata: {\n\n":         nil,
 	} {

@@ -7,10 +7,12 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"sync"
 	"time"
 
+	"github.com/woodwork-go/woodwork/chaos/clock"
 	"github.com/woodwork-go/woodwork/chaos/plan"
 	"github.com/woodwork-go/woodwork/chaos/proc"
 	"github.com/woodwork-go/woodwork/chaos/proxy"
@@ -31,17 +33,36 @@ type Config struct {
 	Redis redisproc.Fsync
 	// LLM are more flags of the language models. Defaults to none: they answer offline.
 	LLM []string
+	// Wiper wipes what the server holds. Required by faults that wipe.
+	Wiper func(server string) Wiper
 	// Plain runs relays only, without proxies, that answer with the times of their turns. Defaults to false.
 	Plain bool
 	// Tell is told of each change of a process. Defaults to nobody.
 	Tell func(text string)
 }
 
-// Build builds all binaries into a folder.
-func Build(ctx context.Context, dir string) error {
-	const module = "github.com/woodwork-go/woodwork/"
+const module = "github.com/woodwork-go/woodwork/"
 
-	return proc.Build(ctx, dir, "github.com/nats-io/nats-server/v2",
+// Build builds all binaries into a folder, with clocks that can be set. On Redis the services keep logs for age, if that
+// is not 0: they have no setting for it yet, and on NATS the operator has.
+func Build(ctx context.Context, dir string, age time.Duration) error {
+	var edits []clock.Edit
+	if age != 0 {
+		adapter, err := clock.Go(ctx, "list", "-f", "{{.Dir}}", module+"framework/bus/redisbus")
+		if err != nil {
+			return err
+		}
+		edits = append(edits, clock.Edit{
+			Path: filepath.Join(adapter, "config.go"), Old: regexp.MustCompile(`(DefaultMaxAge +)= 24 \* time\.Hour`),
+			New: fmt.Sprintf("${1}= %d * time.Nanosecond", age),
+		})
+	}
+	overlay, err := clock.Overlay(ctx, dir, edits...)
+	if err != nil {
+		return fmt.Errorf("set clocks: %w", err)
+	}
+
+	return proc.Build(ctx, dir, overlay, "github.com/nats-io/nats-server/v2",
 		module+"services/llm", module+"services/input", module+"services/output", module+"chaos/relay")
 }
 
@@ -51,6 +72,8 @@ type System struct {
 	server *unit
 	units  map[plan.Target][]*unit
 	all    []*unit
+	wiping unit // the operator, who does one thing at a time
+	wiper  Wiper
 	keeper sync.WaitGroup
 	stop   context.CancelFunc
 }
@@ -60,7 +83,7 @@ func Start(ctx context.Context, cfg Config) (*System, error) {
 	if cfg.Tell == nil {
 		cfg.Tell = func(string) {}
 	}
-	s := &System{cfg: cfg, units: make(map[plan.Target][]*unit)}
+	s := &System{cfg: cfg, units: make(map[plan.Target][]*unit), wiping: unit{name: "operator"}}
 	keep, stop := context.WithCancel(context.WithoutCancel(ctx))
 	s.stop = stop
 	if err := s.start(ctx, keep); err != nil {
@@ -78,6 +101,9 @@ func (s *System) start(ctx, keep context.Context) error {
 	}
 	if err := s.addServer(ctx, keep); err != nil {
 		return err
+	}
+	if s.cfg.Wiper != nil {
+		s.wiper = s.cfg.Wiper(s.server.address)
 	}
 	for _, target := range []plan.Target{plan.LLM, plan.Relay, plan.Input, plan.Output} {
 		for i := range s.cfg.Instances[target] {
@@ -105,7 +131,9 @@ func (s *System) addServer(ctx, keep context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.server = s.add(keep, plan.Server, 0, &unit{address: addr}, spec)
+	if s.server, err = s.add(keep, plan.Server, 0, &unit{address: addr}, spec); err != nil {
+		return err
+	}
 
 	return s.server.answers(ctx)
 }
@@ -161,26 +189,31 @@ func (s *System) addService(ctx, keep context.Context, target plan.Target, i int
 		if target == plan.Output {
 			args = append(args, "-heartbeat", "1s")
 		}
-	case plan.Server:
+	case plan.Server, plan.Logs, plan.Letters, plan.All: // no services
 	}
-	s.add(keep, target, i, u, s.binary(string(target), args...))
+	_, err := s.add(keep, target, i, u, s.binary(string(target), args...))
 
-	return nil
+	return err
 }
 
 // add completes a unit and begins to keep it running.
-func (s *System) add(keep context.Context, target plan.Target, i int, u *unit, spec proc.Spec) *unit {
+func (s *System) add(keep context.Context, target plan.Target, i int, u *unit, spec proc.Spec) (_ *unit, err error) {
 	u.name = string(target) + "-" + strconv.Itoa(i+1)
+	if u.clock, err = clock.New(filepath.Join(s.cfg.Dir, u.name+".clock")); err != nil {
+		u.closeLink()
+
+		return nil, err
+	}
 	u.target, u.tell = target, s.cfg.Tell
 	u.changed = make(chan struct{})
 	u.spec = spec
-	u.spec.Env = []string{"HOME=" + s.cfg.Dir, "TMPDIR=" + s.cfg.Dir}
+	u.spec.Env = []string{"HOME=" + s.cfg.Dir, "TMPDIR=" + s.cfg.Dir, clock.Env + "=" + u.clock.Path()}
 	u.spec.Log = filepath.Join(s.cfg.Dir, u.name+".log")
 	s.units[target] = append(s.units[target], u)
 	s.all = append(s.all, u)
 	s.keeper.Go(func() { u.keep(keep) })
 
-	return u
+	return u, nil
 }
 
 // marks is where the relay remembers what happened once.
@@ -188,6 +221,9 @@ func (s *System) marks() string { return filepath.Join(s.cfg.Dir, "marks") }
 
 // Server returns the URL of the server, without a proxy.
 func (s *System) Server() string { return s.url(s.server.address) }
+
+// ServerAddress returns the address of the server, without a proxy.
+func (s *System) ServerAddress() string { return s.server.address }
 
 // url returns the URL of a server at an address.
 func (s *System) url(addr string) string {
@@ -276,5 +312,6 @@ func (s *System) Close() {
 	s.keeper.Wait()
 	for _, u := range s.all {
 		u.closeLink()
+		_ = u.clock.Close() // nothing is lost
 	}
 }

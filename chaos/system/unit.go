@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/woodwork-go/woodwork/chaos/clock"
 	"github.com/woodwork-go/woodwork/chaos/plan"
 	"github.com/woodwork-go/woodwork/chaos/proc"
 	"github.com/woodwork-go/woodwork/chaos/proxy"
@@ -26,6 +27,7 @@ type unit struct {
 	spec    proc.Spec
 	address string       // where it answers; "" for one that doesn't
 	link    *proxy.Proxy // nil for the server
+	clock   *clock.Clock
 	tell    func(string)
 
 	mu      sync.Mutex
@@ -111,8 +113,8 @@ func (u *unit) kill(ctx context.Context, wait time.Duration) {
 	}
 }
 
-// suspend stops the process for a while.
-func (u *unit) suspend(ctx context.Context, d time.Duration) {
+// stop stops the process for a while. If frozen is set, its monotonic clock stands still meanwhile.
+func (u *unit) stop(ctx context.Context, d time.Duration, frozen bool) {
 	u.mu.Lock()
 	p := u.process
 	u.mu.Unlock()
@@ -121,7 +123,28 @@ func (u *unit) suspend(ctx context.Context, d time.Duration) {
 	}
 	p.Pause()
 	defer p.Resume()
+	begun := time.Now()
 	pause(ctx, d)
+	if !frozen {
+		return
+	}
+	// Less than it was stopped for, which it may not be at once: its clock must not go back.
+	const settled = 100 * time.Millisecond
+	if err := u.clock.Stand(max(0, time.Since(begun)-settled)); err != nil {
+		u.tell(err.Error())
+	}
+}
+
+// step makes the wall clock wrong for a while.
+func (u *unit) step(ctx context.Context, by, d time.Duration) {
+	for _, wrong := range []time.Duration{by, 0} {
+		if err := u.clock.Step(wrong); err != nil {
+			u.tell(err.Error())
+		}
+		if wrong != 0 {
+			pause(ctx, d)
+		}
+	}
 }
 
 func (u *unit) exits() int {

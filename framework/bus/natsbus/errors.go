@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
+	"net"
+	"os"
 	"strings"
 	"time"
 
@@ -87,11 +90,19 @@ func mapError(err error) error {
 		return bus.ErrClosed
 	case errors.Is(err, nats.ErrReconnectBufExceeded), errors.Is(err, nats.ErrDisconnected),
 		errors.Is(err, nats.ErrConnectionReconnecting), errors.Is(err, nats.ErrTimeout),
-		errors.Is(err, nats.ErrNoResponders):
+		errors.Is(err, nats.ErrNoResponders), broken(err):
 		return fmt.Errorf("%w: %w", bus.ErrUnknown, err)
 	}
 
 	return err
+}
+
+// broken reports whether an error is that of a write to a connection that broke or was given up. The client returns it to
+// whoever wrote before it knows that it has to connect again.
+func broken(err error) bool {
+	_, ok := errors.AsType[*net.OpError](err)
+
+	return ok || isAny(err, net.ErrClosed, io.ErrClosedPipe, os.ErrDeadlineExceeded)
 }
 
 // deniedSubject returns the subject and whether it was a publish of a permission violation that the server reported.

@@ -4,7 +4,11 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
+	"net"
+	"os"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -248,5 +252,17 @@ func TestBackoff(t *testing.T) {
 	cancel()
 	if err := (&Bus{}).pause(ctx, 100); !errors.Is(err, context.Canceled) {
 		t.Errorf("back-off of an ended context: %v", err)
+	}
+}
+
+// TestBrokenWritesAreUnknown maps what the client returns to who writes to a connection that broke or was given up.
+func TestBrokenWritesAreUnknown(t *testing.T) {
+	t.Parallel()
+	for _, err := range []error{
+		&net.OpError{Op: "write", Err: syscall.EPIPE}, net.ErrClosed, io.ErrClosedPipe, os.ErrDeadlineExceeded,
+	} {
+		if got := mapError(err); !errors.Is(got, bus.ErrUnknown) {
+			t.Errorf("%v became %v, want %v", err, got, bus.ErrUnknown)
+		}
 	}
 }

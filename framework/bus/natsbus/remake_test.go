@@ -57,6 +57,7 @@ func await[T any](t *testing.T, what string, from <-chan T, wanted func(T) bool)
 // life is an application at work on a bus of its own: a worker, a follower and a watch go on, another process writes.
 type life struct {
 	server  *serverProcess
+	reader  *Bus
 	writer  *Bus
 	letters chan *bus.Letter
 	entries chan *bus.Entry
@@ -71,6 +72,7 @@ func live(t *testing.T) *life {
 	reader := open(t, Config{URL: s.url, Shards: 1})
 	l := &life{
 		server:  s,
+		reader:  reader,
 		writer:  open(t, Config{URL: s.url, AppendTimeout: time.Second}),
 		letters: make(chan *bus.Letter, 100), entries: make(chan *bus.Entry, 100), keys: make(chan bus.KVEvent, 100),
 	}
@@ -110,6 +112,11 @@ func (l *life) goOn(t *testing.T) {
 	l.n++
 	b, id, name := l.writer, testID(1), fmt.Sprint("n", l.n)
 
+	awaitOK(t, l.reader, "last", func(ctx context.Context) error { // from then on the follower sees what is stored
+		_, err := l.reader.Last(ctx, id)
+
+		return err
+	})
 	awaitOK(t, b, "append", func(ctx context.Context) error {
 		last, err := b.Last(ctx, id)
 		if err != nil {
@@ -208,6 +215,10 @@ func TestLostStreamsAreMadeAgain(t *testing.T) {
 
 			l.goOn(t)
 			l.goOn(t)
+
+			if _, err := b.Get(t.Context(), bus.Registry, "k"); !errors.Is(err, bus.ErrNotFound) { // nothing else uses that one
+				t.Errorf("get: %v, want %v", err, bus.ErrNotFound)
+			}
 
 			if name == "frames" {
 				_, err := b.Append(t.Context(), frame(testID(1), 5, "late"), old)

@@ -74,7 +74,8 @@ func (o *Options) Register(fs *flag.FlagSet) {
 	fs.BoolVar(&c.Synced, "synced", false, "the NATS servers run with sync_interval: always")
 	fs.StringVar(&c.Health, "health", "", "`address` of the health endpoint, e.g. 127.0.0.1:8090")
 	fs.StringVar(&c.Tenant, "tenant", "", "`name` of the tenant whose sessions these are (default: all tenants)")
-	fs.DurationVar(&c.SessionTTL, "session-ttl", 0, "how long a session and its state last without activity (default: as long as the bus keeps streams)")
+	fs.DurationVar(&c.SessionTTL, "session-ttl", 0,
+		"how long a session and its state last without activity (default: as long as the bus keeps streams)")
 	fs.StringVar(&c.Instance, "instance", "", "`id` of this instance in the registry (default random)")
 	fs.DurationVar(&c.RegistryTTL, "registry-ttl", 0, "how long an instance that died is listed, whole seconds (default 10s)")
 	fs.DurationVar(&c.Heartbeat, "registry-heartbeat", 0, "how often the instance says that it is alive (default registry-ttl/3)")

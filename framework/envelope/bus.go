@@ -94,7 +94,8 @@ func (b *Bus) Close(ctx context.Context) error {
 // the same ID within a day, changes nothing; others are stored again.
 //
 // It fails with bus.ErrInvalid for a message that can't be published, bus.ErrTooLarge for one of more than two thirds of
-// bus.Info.MaxBody, [ErrClosed], or the bus's error; then a message of a session may be in the log of the session only. Publish it again.
+// bus.Info.MaxBody, [ErrClosed], or the bus's error; then a message of a session may be in the log of the session only.
+// Publish it again.
 func (b *Bus) Publish(ctx context.Context, m Message) (Message, error) {
 	m, body, err := b.prepare(ctx, m)
 	if err == nil {

@@ -31,6 +31,7 @@ var (
 type tries struct {
 	bus      *Bus
 	letter   *bus.Letter
+	place    string
 	name     string // random, of this delivery
 	key      string
 	ttl      time.Duration
@@ -39,8 +40,8 @@ type tries struct {
 
 // triedJSON is the note of a letter's tries.
 type triedJSON struct {
-	// Position tells the letter from another one with the same message.
-	Position bus.Position `json:"position"`
+	// Place is where the bus keeps the letter, which tells it from another one with the same message.
+	Place string `json:"place"`
 	// Begun is how many tries are known to have begun.
 	Begun int `json:"begun"`
 	// By is the random name of the delivery that wrote the note.
@@ -59,13 +60,15 @@ func (b *Bus) triesOf(l *bus.Letter, m *Message, now time.Time) (*tries, error) 
 		left = max(m.TTL-now.Sub(m.CreatedAt), 0).Round(time.Second) + triedAfter
 	}
 
-	return &tries{bus: b, letter: l, name: rand.Text(), key: key, ttl: left}, nil
+	place := fmt.Sprintf("%d-%d", l.Position.Major, l.Position.Minor)
+
+	return &tries{bus: b, letter: l, place: place, name: rand.Text(), key: key, ttl: left}, nil
 }
 
 // once notes that the message's only try begins. It fails with errCut or errCopy when one has begun before: the note is
 // made by one process only, even where the bus has given the mailbox to another one without the first one's noticing.
 func (t *tries) once(ctx context.Context) error {
-	mine := triedJSON{Position: t.letter.Position, Begun: 1, By: t.name}
+	mine := triedJSON{Place: t.place, Begun: 1, By: t.name}
 
 	for range onceTries {
 		err := t.write(ctx, mine)
@@ -73,17 +76,8 @@ func (t *tries) once(ctx context.Context) error {
 			return err
 		}
 
-		unknown := errors.Is(err, bus.ErrUnknown)
-
-		switch there, found, err := t.read(ctx); {
-		case err != nil && !errors.Is(err, bus.ErrUnknown):
+		if over, err := t.others(ctx, mine); over {
 			return err
-		case err == nil && found && unknown && there == mine:
-			return nil
-		case err == nil && found && there.Position == mine.Position:
-			return errCut
-		case err == nil && found:
-			return errCopy
 		}
 
 		if err := pause(ctx, oncePause); err != nil {
@@ -92,6 +86,25 @@ func (t *tries) once(ctx context.Context) error {
 	}
 
 	return fmt.Errorf("note a try: given up after %d tries: %w", onceTries, bus.ErrUnknown)
+}
+
+// others finds out what a note that was refused says, or one that may have been stored. It reports false when that can't
+// be said, and when there is none.
+func (t *tries) others(ctx context.Context, mine triedJSON) (over bool, err error) {
+	there, found, err := t.read(ctx)
+
+	switch {
+	case err != nil:
+		return !errors.Is(err, bus.ErrUnknown), err
+	case !found:
+		return false, nil
+	case there == mine: // stored by a write whose outcome was unknown
+		return true, nil
+	case there.Place == mine.Place:
+		return true, errCut
+	default:
+		return true, errCopy
+	}
 }
 
 // begin returns how often the message was tried before. A first delivery takes it for new, which costs nothing; a later
@@ -137,8 +150,8 @@ func (t *tries) add(ctx context.Context) (before int, err error) {
 	for range onceTries {
 		there, found, err := t.read(ctx)
 		if err == nil {
-			if !found || there.Position != t.letter.Position {
-				there = triedJSON{Position: t.letter.Position} // a copy is tried by itself
+			if !found || there.Place != t.place {
+				there = triedJSON{Place: t.place} // a copy is tried by itself
 			}
 
 			before, there.Begun, there.By = there.Begun, there.Begun+1, t.name

@@ -61,7 +61,7 @@ func (b *backlog) take(done []*nats.Msg) ([]*nats.Msg, []*nats.Subscription) {
 	b.taken = b.bytes
 	taken := b.waiting
 	b.waiting = done[:0]
-	var dropped []*nats.Subscription
+	dropped := make([]*nats.Subscription, 0, len(b.dropped))
 	for sub := range b.dropped {
 		dropped = append(dropped, sub)
 	}

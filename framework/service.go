@@ -70,8 +70,7 @@ type Service struct {
 	// Type is the data type of the output. Defaults to text.
 	Type bus.DataType
 	// Concurrency is how many turns run at once in one instance, those that wait for their next attempts not counted.
-	// Defaults to 64. The flag --concurrency and
-	// WOODWORK_CONCURRENCY override it.
+	// Defaults to 64. The flag --concurrency and WOODWORK_CONCURRENCY override it.
 	Concurrency int
 	// Affinity makes a session's turns prefer the instance that served the session last, for as long as that is there and
 	// has room. A turn costs a read of a key more then, and two requests between the instances where another one was

@@ -16,8 +16,9 @@ type checker struct {
 	answers map[string]*answer // by stream
 	found   []Violation
 
-	answered map[int]time.Time // when the first reader saw the end of a turn
-	excused  []Violation       // of turns that an operator took away
+	ends     map[string]map[string]time.Time // when the first reader saw an end, by component and turn
+	answered map[int]time.Time               // when the first reader saw the end of a turn
+	excused  []Violation                     // of turns that an operator took away
 }
 
 // answer is an answering stream as readers know it.
@@ -39,8 +40,9 @@ func (s *Session) Check() []Violation {
 // an operator taken the turn away.
 func (s *Session) Judge() (found, taken []Violation) {
 	c := &checker{
-		session: s, index: make(map[string]int, len(s.Turns)), answers: make(map[string]*answer), answered: s.answeredAt(),
+		session: s, index: make(map[string]int, len(s.Turns)), answers: make(map[string]*answer), ends: s.firstEnds(),
 	}
+	c.answered = s.answeredAt(c.ends)
 	for i := range s.Turns {
 		c.index[s.Turns[i].ID] = i
 	}
@@ -155,7 +157,7 @@ func (v *view) leave() {
 	for i := v.last + 1; i < until; i++ {
 		t := &v.session.Turns[i]
 		// Who saw nothing since it began may have begun too late for this one; and what was wiped can't come any more.
-		if !t.Acked || v.last < 0 && !v.began.IsZero() && v.mayBeGone(i, v.began) || v.wipedSince(i) {
+		if !t.Acked || v.last < 0 && !v.began.IsZero() && v.missed(i) || v.wipedSince(i) {
 			continue
 		}
 		v.blamef(Stuck, i, "reader %s saw no answer of %s", v.reader.Name, v.reader.Component)
@@ -167,7 +169,7 @@ func (v *view) leave() {
 func (v *view) passedOver() {
 	for i := range max(v.last, 0) {
 		had := v.reader.Known > 0 && v.part == 0 // with its place
-		if v.seen[i] != "" || !v.session.Turns[i].Acked || i < v.first && (had || v.mayBeGone(i, v.began)) {
+		if v.seen[i] != "" || !v.session.Turns[i].Acked || i < v.first && (had || v.missed(i)) {
 			continue
 		}
 		v.blamef(Lost, i, "reader %s saw no answer of %s and one to a later turn", v.reader.Name, v.reader.Component)

@@ -23,15 +23,7 @@ func (c *checker) taken(turn int) bool {
 
 // answeredAt returns when the first reader saw the end of each turn: that of the component that answers last. Of a turn
 // that is not answered it returns the zero time.
-func (s *Session) answeredAt() map[int]time.Time {
-	first := map[string]map[string]time.Time{} // by component and turn
-	for i := range s.Readers {
-		r := &s.Readers[i]
-		if first[r.Component] == nil {
-			first[r.Component] = map[string]time.Time{}
-		}
-		r.ends(first[r.Component])
-	}
+func (s *Session) answeredAt(first map[string]map[string]time.Time) map[int]time.Time {
 	answered := map[int]time.Time{}
 	for i := range s.Turns {
 		var last time.Time
@@ -52,6 +44,20 @@ func (s *Session) answeredAt() map[int]time.Time {
 	return answered
 }
 
+// firstEnds returns when somebody first saw the end of each turn, by component and turn.
+func (s *Session) firstEnds() map[string]map[string]time.Time {
+	first := map[string]map[string]time.Time{}
+	for i := range s.Readers {
+		r := &s.Readers[i]
+		if first[r.Component] == nil {
+			first[r.Component] = map[string]time.Time{}
+		}
+		r.ends(first[r.Component])
+	}
+
+	return first
+}
+
 // ends notes when a reader saw the end of each turn, where that is earlier than what is noted.
 func (r *Reader) ends(first map[string]time.Time) {
 	for i := range r.Events {
@@ -64,6 +70,16 @@ func (r *Reader) ends(first map[string]time.Time) {
 
 func (c *checker) mayBeGone(turn int, at time.Time) bool {
 	return c.session.MayBeGone(&c.session.Turns[turn], at)
+}
+
+// missed reports whether a reader that began at a time need not have seen the answer to a turn, because it may have
+// expired by then. Of one that nobody saw nobody knows that it was there.
+func (v *view) missed(turn int) bool {
+	id := v.session.Turns[turn].ID
+	_, own := v.ends[v.reader.Component][id]
+	_, last := v.ends[v.session.Last][id]
+
+	return (own || last) && v.mayBeGone(turn, v.began)
 }
 
 // wipedSince reports whether a turn's streams were wiped at any time.

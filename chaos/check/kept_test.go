@@ -167,6 +167,18 @@ func TestEachViolationOverTimeIsFound(t *testing.T) {
 		"an answer that is gone before its time": {check.Diverged, "is not what is stored", func(f *forge) {
 			f.Logs["a2"], f.Read["a2"] = nil, at(24)
 		}},
+		"a turn that nobody saw answered, whose readers were told late": {check.Stuck, "saw no answer", func(f *forge) {
+			f.Readers = f.Readers[:visitor]
+			for i := range f.Readers {
+				f.Readers[i].Events = append(f.Readers[i].Events[:6:6], check.Event{Gone: true, At: at(60)})
+			}
+		}},
+		"a turn that nobody saw answered before a later one": {check.Lost, "saw no answer", func(f *forge) {
+			for i := range f.Readers {
+				f.Readers[i].Known = 0
+				f.Readers[i].Events = slices.Concat([]check.Event{{Gone: true, At: at(22)}}, f.Readers[phone].Events[len(f.Readers[phone].Events)-4:])
+			}
+		}},
 		"a short answer before it was told": {check.Lost, "1 chunks, not 2", func(f *forge) {
 			events := f.Readers[phone].Events
 			f.Readers[phone].Events = slices.Concat(events[:4], events[5:6], []check.Event{{Gone: true, At: at(20)}}, events[6:])

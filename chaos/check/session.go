@@ -23,6 +23,8 @@ type Session struct {
 	Read map[string]time.Time `json:"-"`
 	// Age is for how long the bus keeps what is stored. Defaults to longer than the session lives.
 	Age time.Duration `json:"age,omitempty"`
+	// Last is the component that answers last: when it has ended a turn, so have the others. Defaults to none.
+	Last string `json:"last,omitempty"`
 	// Wiped are when an operator took all streams of the session away, and Unposted when the turns that waited or ran.
 	Wiped    []Window `json:"wiped,omitempty"`
 	Unposted []Window `json:"unposted,omitempty"`

@@ -73,7 +73,7 @@ func (s *session) lifelong() bool { return s.number < s.cfg.Lifelong }
 // history returns what happened in the session, after all have left.
 func (s *session) history(ctx context.Context) *check.Session {
 	s.wiped() // what was wiped before it began
-	history := &check.Session{ID: s.id, Turns: s.turns, Age: s.cfg.Age, Wiped: s.lost, Unposted: s.unposted}
+	history := &check.Session{ID: s.id, Turns: s.turns, Age: s.cfg.Age, Last: relays, Wiped: s.lost, Unposted: s.unposted}
 	for _, r := range s.readers {
 		history.Readers = append(history.Readers, r.seen)
 	}

@@ -80,7 +80,7 @@ func (s *session) owes(r *reader, t *check.Turn) bool {
 		return false
 	}
 
-	return r.told.IsZero() || !(&check.Session{Age: s.cfg.Age}).MayBeGone(t, r.told)
+	return r.told.IsZero() || !s.answered(t) || !(&check.Session{Age: s.cfg.Age}).MayBeGone(t, r.told)
 }
 
 // answered reports whether a reader saw the end of a turn. The lock is held.

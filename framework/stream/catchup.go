@@ -55,7 +55,7 @@ func (d *doubt) over(patience time.Duration) bool {
 // the log's end.
 func (r *Reader) catchUp(ctx context.Context) error {
 	if r.hasMissed() {
-		r.caughtUp = false
+		r.caughtUp, r.unsure = false, r.applied != bus.Position{}
 	}
 	last, err := r.target, error(nil)
 	if last == nil {
@@ -82,6 +82,8 @@ func (r *Reader) catchUpTo(ctx context.Context, last *bus.Entry) error {
 		return nil
 	case last == nil:
 		return r.beginAnew(ctx, false, fmt.Errorf("there is nothing where place %v was: %w", m.place, ErrExpired))
+	case m.usurps(&last.Frame), last.Position == r.applied && last.Writer != m.by:
+		return r.undone()
 	case !m.place.Alive(last.Life):
 		return r.beginAnew(ctx, before(r.applied, last.Position), fmt.Errorf("the log of place %v is gone, another one has begun: %w", m.place, ErrExpired))
 	case last.Position == r.applied:
@@ -92,7 +94,7 @@ func (r *Reader) catchUpTo(ctx context.Context, last *bus.Entry) error {
 		m.ended = true
 
 		return nil
-	case last.End().Before(m.place), before(last.Position, r.applied):
+	case last.End().Before(m.place), last.End().Before(r.least), before(last.Position, r.applied):
 		return r.doubtful(ctx, fmt.Errorf("the log ends at %v, before place %v: %w", last.End(), m.place, ErrExpired))
 	case last.End().Number() == m.place.Number() && !last.State.Final():
 		m.place.Life = last.End().Life // which a place of an older program doesn't say
@@ -125,10 +127,28 @@ func (r *Reader) beginAnew(ctx context.Context, later bool, err error) error {
 	if r.lost == lostBefore {
 		r.lost = lostFails // of the new log nothing may be missing
 	}
-	r.merge, r.applied, r.backlog = newMerge(bus.Cursor{}), bus.Position{}, nil
-	r.fallBehind()
+	r.restart()
 
 	return nil
+}
+
+// undone reads from the beginning again when the log has lost its last entries, as one of a broker that was killed before it
+// had written what it acknowledged, and others have their places. Only a reader that passes over what is lost can do that.
+func (r *Reader) undone() error {
+	if r.lost != lostPassed {
+		return fmt.Errorf("what was before place %v has been undone: %w", r.merge.place, ErrExpired)
+	}
+	r.restart()
+
+	return nil
+}
+
+// restart reads from the beginning again.
+func (r *Reader) restart() {
+	many := r.merge.many
+	r.merge, r.applied, r.backlog = newMerge(bus.Cursor{}), bus.Position{}, nil
+	r.merge.many, r.least = many, bus.Cursor{}
+	r.fallBehind()
 }
 
 // behindEnd returns the cursor behind the end event of a stream.
@@ -163,15 +183,23 @@ func (r *Reader) learnCuts(ctx context.Context, last *bus.Entry) error {
 // readBacklog reads the next entries of the log, not too many at once.
 func (r *Reader) readBacklog(ctx context.Context, last *bus.Entry) error {
 	bytes := 0
-	for e, err := range r.store.log.Read(ctx, last, r.merge.place) {
+	from := r.merge.place
+	if r.unsure && from.Index > 0 {
+		from.Index-- // with the entry that was merged last, if it is still there
+	}
+	for e, err := range r.store.log.Read(ctx, last, from) {
 		if err != nil {
 			return r.readFailed(ctx, err)
+		}
+		if e.Position == r.applied && e.Writer != r.merge.by {
+			return r.undone()
 		}
 		if e.ID != r.id || r.merge.fit(&e.Frame) == fitDuplicate {
 			continue
 		}
 		r.backlog = append(r.backlog, e)
 		bytes += len(e.Body)
+		r.unsure = false
 		if e.Position == last.Position {
 			r.caughtUp = true
 

@@ -90,7 +90,10 @@ func (s *Store) Follow(ctx context.Context, cfg FollowConfig) (*Follower, error)
 	if err != nil {
 		return nil, fmt.Errorf("follow session: %w", err)
 	}
-	r.lost = lostBefore
+	r.lost, r.merge.many = lostBefore, true
+	if !cfg.New && cfg.From.Position > 0 { // the announcement of the stream that was read
+		r.least = bus.Cursor{Attempt: 1, Index: cfg.From.Position, Life: cfg.From.Life}
+	}
 
 	return &Follower{store: s, cfg: cfg, timeline: r}, nil
 }
@@ -230,7 +233,7 @@ func (f *Follower) confirm(ctx context.Context) (bool, error) {
 	}
 	limited, cancel := context.WithTimeoutCause(ctx, patience*f.store.cfg.GiveUp, errGaveUp)
 	defer cancel()
-	announced, err := f.stream.announced(limited)
+	announced, err := f.firstFrame(limited)
 	if (errors.Is(err, errGaveUp) || errors.Is(err, ErrExpired)) && ctx.Err() == nil {
 		return false, nil
 	}
@@ -245,6 +248,30 @@ func (f *Follower) confirm(ctx context.Context) (bool, error) {
 
 	return f.firstFrom(limited, from)
 }
+
+// firstFrame waits for the stream's first frame and returns where that says that the stream was announced. It fails with
+// [ErrExpired] when the timeline that announced it is gone, for then nobody need write it any more.
+func (f *Follower) firstFrame(ctx context.Context) (announced string, err error) {
+	const looks = 6
+	for {
+		try, cancel := context.WithTimeoutCause(ctx, f.store.cfg.GiveUp/looks, errLook)
+		announced, err = f.stream.announced(try)
+		cancel()
+		if !errors.Is(err, errLook) {
+			return announced, err
+		}
+		end, err := f.store.End(ctx, f.timeline.ID())
+		if err != nil {
+			return "", err
+		}
+		if end.Index < f.position || !end.Alive(f.life) {
+			return "", ErrExpired
+		}
+	}
+}
+
+// errLook is the cause of a context that ended because something else is to be looked at.
+var errLook = errors.New("look at the timeline")
 
 // clockSkew is how far the clock of a stream's writer may be from that of whoever reads it.
 const clockSkew = 10 * time.Minute

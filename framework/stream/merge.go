@@ -14,6 +14,8 @@ type merge struct {
 	part  []byte     // what came of the chunk at place, if it travels in parts
 	cuts  []cut      // beginnings of attempts that the log is known to hold ahead of place
 	begun bool       // a frame was loaded
+	many  bool       // of a log that many write, each frame as a writer of its own
+	by    string     // who wrote the last frame that was loaded
 	ended bool       // the end was delivered
 	state bus.State  // the end that was delivered
 
@@ -39,7 +41,7 @@ const (
 	fitDuplicate fit = iota // holds nothing new
 	fitNext                 // comes next, or holds what comes next
 	fitGap                  // something before it is missing
-	fitOther                // is of another life of the log
+	fitOther                // is of another life of the log, or of another history of this one
 )
 
 // atStart reports whether nothing was read yet, from the beginning on.
@@ -54,7 +56,7 @@ func (m *merge) fit(f *bus.Frame) fit {
 	switch {
 	case m.ended:
 		return fitDuplicate
-	case !m.place.Alive(f.Life):
+	case !m.place.Alive(f.Life), m.usurps(f):
 		return fitOther
 	case f.Attempt < m.place.Attempt:
 		return fitDuplicate
@@ -73,6 +75,12 @@ func (m *merge) fit(f *bus.Frame) fit {
 	default:
 		return fitDuplicate
 	}
+}
+
+// usurps reports whether a frame says that it is of the attempt that is read, but another writer's: that attempt was undone by
+// a broker that lost the last entries, and another one has taken its number.
+func (m *merge) usurps(f *bus.Frame) bool {
+	return !m.many && m.by != "" && f.Attempt == m.place.Attempt && f.Writer != m.by
 }
 
 // fitPart compares where a part begins with how much of the chunk is there.
@@ -98,7 +106,7 @@ func (m *merge) load(f *bus.Frame) {
 	if f.Life != "" {
 		m.place.Life = f.Life
 	}
-	m.begun = true
+	m.begun, m.by = true, f.Writer
 	m.frame, m.chunk, m.byte = f, 0, 0
 	m.begin = f.Attempt > m.place.Attempt
 }

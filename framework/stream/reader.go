@@ -83,7 +83,9 @@ type Reader struct {
 	doubt    doubt
 	recheck  recheck
 	lost     lost
-	caughtUp bool // when the log was asked last, it ended where the reader is
+	least    bus.Cursor // the log does not end before it, for the reader's caller has seen what is there
+	caughtUp bool       // when the log was asked last, it ended where the reader is
+	unsure   bool       // entries may have been missed: what was merged last may have been undone, too
 }
 
 // OpenReader opens a reader that stands at a cursor; the zero cursor is the beginning of the stream. The stream need

@@ -99,7 +99,7 @@ func (s *Store) OpenShared(ctx context.Context, id bus.StreamID) (*Reader, []Chu
 	if err != nil {
 		return nil, nil, err
 	}
-	r.lost = lostPassed
+	r.lost, r.merge.many = lostPassed, true
 	chunks, err := r.stored(ctx)
 	if err != nil {
 		r.Close()

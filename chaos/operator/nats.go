@@ -46,7 +46,7 @@ func limit(c net.Conn, name string, age time.Duration) error {
 		return err
 	}
 	have, err := w.ask("STREAM.INFO."+name, nil)
-	if err != nil {
+	if err != nil || have.Config == nil { // the server has just begun
 		return err
 	}
 	const key = "max_age"

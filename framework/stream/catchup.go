@@ -89,18 +89,20 @@ func (r *Reader) catchUpTo(ctx context.Context, last *bus.Entry) error {
 	case last.Position == r.applied:
 		r.agree()
 
-		return nil
+		return r.endIfLost(ctx)
 	case last.State.Final() && m.place.Number() == behindEnd(last).Number():
 		m.ended = true
 
 		return nil
+	case m.place.Number() == behindEnd(last).Number() && r.unending != nil:
+		return r.endAgain(ctx)
 	case last.End().Before(m.place), last.End().Before(r.least), before(last.Position, r.applied):
 		return r.doubtful(ctx, fmt.Errorf("the log ends at %v, before place %v: %w", last.End(), m.place, ErrExpired))
 	case last.End().Number() == m.place.Number() && !last.State.Final():
 		m.place.Life = last.End().Life // which a place of an older program doesn't say
 		r.agree()
 
-		return nil
+		return r.endIfLost(ctx)
 	}
 	r.caughtUp = false
 	if err := r.learnCuts(ctx, last); err != nil {

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/woodwork-go/woodwork/framework/bus"
@@ -78,6 +79,9 @@ type Follower struct {
 	stream   *Reader   // nil between streams
 	opened   bool      // its opening was reported
 	reading  *telemetry.Reading
+
+	current atomic.Pointer[current] // the stream that is read, for whoever hears the timeline
+	doubt   doubt                   // that its turn is lost
 }
 
 // Follow opens a follower. Whoever opens it must close it.
@@ -91,11 +95,13 @@ func (s *Store) Follow(ctx context.Context, cfg FollowConfig) (*Follower, error)
 		return nil, fmt.Errorf("follow session: %w", err)
 	}
 	r.lost, r.merge.many = lostBefore, true
+	f := &Follower{store: s, cfg: cfg, timeline: r}
+	r.overhear = f.overhear
 	if !cfg.New && cfg.From.Position > 0 { // the announcement of the stream that was read
 		r.least = bus.Cursor{Attempt: 1, Index: cfg.From.Position, Life: cfg.From.Life}
 	}
 
-	return &Follower{store: s, cfg: cfg, timeline: r}, nil
+	return f, nil
 }
 
 // begin returns where in the timeline a follower begins.
@@ -120,6 +126,7 @@ func (f *Follower) Close() {
 
 // leave ends the reading of the present stream.
 func (f *Follower) leave() {
+	f.current.Store(nil)
 	if f.stream != nil {
 		f.reading.End(telemetry.Abandoned)
 		f.stream.Close()
@@ -218,7 +225,9 @@ func (f *Follower) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	f.stream, f.wanted = r, false
+	r.unending = f.lostTurn
+	f.stream, f.wanted, f.doubt = r, false, doubt{}
+	f.current.Store(&current{info: f.info, reader: r})
 
 	return nil
 }

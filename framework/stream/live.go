@@ -51,6 +51,9 @@ func (r *Reader) deliver(e *bus.Entry) {
 	}
 	r.mu.Unlock()
 	r.rouse()
+	if r.overhear != nil && e != nil {
+		r.overhear(e)
+	}
 }
 
 // rouse wakes the caller if it waits.

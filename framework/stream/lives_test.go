@@ -411,3 +411,62 @@ func TestALeaderThatIsCutOffIsNotBelieved(t *testing.T) {
 		})
 	}
 }
+
+// A later turn of the component says that the one before is over. Where that left its stream without an end, as when the
+// stored turns were deleted, its followers don't wait for one.
+func TestAFollowerDoesNotWaitForALostTurn(t *testing.T) {
+	t.Parallel()
+	aging(t, func(t *testing.T, _ *membus.Broker, s *stream.Store) {
+		output := func(component, turn string) *stream.Writer {
+			return open(t, s, stream.WriterConfig{Info: stream.Info{Stream: component + "-" + turn, Component: component, Turn: turn, Root: turn}})
+		}
+		w := output("llm", "t1")
+		send(t, w, "half")
+		f := follow(t, s, stream.FollowConfig{})
+		tell(t, f, 2)
+		heard := make(chan []string, 1)
+		go func() { heard <- tell(t, f, 9) }()
+		end(t, output("tool", "t2")) // none of these is a later turn of the llm
+		write(t, s, "t3", 1)
+		<-time.After(5 * time.Minute)
+		select {
+		case got := <-heard:
+			t.Fatalf("got %v before a later turn of the component began", got)
+		default:
+		}
+		begin := time.Now()
+		later := output("llm", "t4")
+		send(t, later, "whole")
+		end(t, later)
+		got := <-heard
+		if text := strings.Join(got, " "); text != "llm-t1:failed tool-t2:opened tool-t2:completed t3:opened t3:t30 t3:completed llm-t4:opened llm-t4:whole llm-t4:completed" {
+			t.Error(text)
+		}
+		if waited := time.Since(begin); waited > time.Second {
+			t.Errorf("waited %v", waited)
+		}
+	})
+}
+
+// The cursor behind an end that is not stored is one to go on from.
+func TestACursorBehindALostTurnIsTaken(t *testing.T) {
+	t.Parallel()
+	aging(t, func(t *testing.T, _ *membus.Broker, s *stream.Store) {
+		for _, turn := range []string{"t1", "t2"} {
+			w := open(t, s, stream.WriterConfig{Info: stream.Info{Stream: "llm-" + turn, Component: "llm", Turn: turn}})
+			send(t, w, turn)
+			if turn == "t2" {
+				end(t, w)
+			}
+		}
+		f := follow(t, s, stream.FollowConfig{})
+		tell(t, f, 2)
+		ev, err := f.Next(t.Context())
+		if err != nil || ev.Event.End.Reason != "the turn was lost" {
+			t.Fatalf("%+v, %v", ev.Event, err)
+		}
+		if got := tell(t, follow(t, s, stream.FollowConfig{From: ev.Cursor}), 3); strings.Join(got, " ") != "llm-t2:opened llm-t2:t2 llm-t2:completed" {
+			t.Error(got)
+		}
+	})
+}

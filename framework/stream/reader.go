@@ -83,9 +83,11 @@ type Reader struct {
 	doubt    doubt
 	recheck  recheck
 	lost     lost
-	least    bus.Cursor // the log does not end before it, for the reader's caller has seen what is there
-	caughtUp bool       // when the log was asked last, it ended where the reader is
-	unsure   bool       // entries may have been missed: what was merged last may have been undone, too
+	least    bus.Cursor       // the log does not end before it, for the reader's caller has seen what is there
+	caughtUp bool             // when the log was asked last, it ended where the reader is
+	unsure   bool             // entries may have been missed: what was merged last may have been undone, too
+	unending unending         // nil where nobody can say
+	overhear func(*bus.Entry) // gets every live entry at once; nil: nobody listens
 }
 
 // OpenReader opens a reader that stands at a cursor; the zero cursor is the beginning of the stream. The stream need

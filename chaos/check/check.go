@@ -250,7 +250,7 @@ func (v *view) opened(turn int, e *stream.SessionEvent) {
 
 // after reports whether c is later in its session than d.
 func after(c, d stream.SessionCursor) bool {
-	return c.Position > d.Position || c.Position == d.Position && d.Cursor.Before(c.Cursor)
+	return c.Life != d.Life || c.Position > d.Position || c.Position == d.Position && d.Cursor.Before(c.Cursor)
 }
 
 // later reports whether p is behind q.

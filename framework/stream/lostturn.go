@@ -68,7 +68,7 @@ func (f *Follower) lostTurn(ctx context.Context) (bool, error) {
 
 		return false, err
 	}
-	if f.store.doubtFor == doubtReplicated && !f.doubt.over(doubtReplicated) {
+	if f.store.replicated && !f.doubt.over(f.store.doubtFor) {
 		return false, nil
 	}
 

@@ -101,16 +101,16 @@ func bound(field *int, value int) {
 
 // Store opens the writers and readers of the streams of one bus. All methods may be called concurrently.
 type Store struct {
-	log     bus.Log
-	starter bus.Starter // nil if the bus has none
-	signals bus.Signals // nil if the bus has none
-	cfg     Config
-	maxBody int
-	slots   slots // one for each append in flight
-	closing chan struct{}
-	held    atomic.Int64 // bytes that all writers hold
-	// doubtFor is how long the log may say what can't be true before it is believed.
-	doubtFor time.Duration
+	log        bus.Log
+	starter    bus.Starter // nil if the bus has none
+	signals    bus.Signals // nil if the bus has none
+	cfg        Config
+	maxBody    int
+	slots      slots // one for each append in flight
+	closing    chan struct{}
+	held       atomic.Int64 // bytes that all writers hold
+	replicated bool
+	doubtFor   time.Duration // how long the log may say what can't be true before it is believed
 
 	mu      sync.Mutex
 	closed  bool
@@ -140,11 +140,14 @@ func NewStore(log bus.Log, info bus.Info, cfg Config) *Store {
 		doubtFor: doubtFor,
 	}
 	if info.Durability == bus.Fast || info.Durability == bus.Replicated {
-		s.doubtFor = doubtReplicated
+		s.replicated, s.doubtFor = true, doubtReplicated
 	}
 
 	return s
 }
+
+// Replicated reports whether the bus has replicas, so that a server that is cut off may answer from the past for a while.
+func (s *Store) Replicated() bool { return s.replicated }
 
 // bodyLimit returns the largest body that the bus takes now, which may be less than at the beginning.
 func (s *Store) bodyLimit() int {

@@ -131,6 +131,9 @@ func (t *trial) sign(e event) event {
 	e.Attempt, e.Instance, e.At = t.output.Attempt(), t.cfg.Instance, time.Now().UTC()
 	e.Reason = clip(e.Reason, keptReason)
 
+	earlier := t.known.attempts(t.execution)
+	e.Failed, e.Died = earlier.failed(), earlier.died()
+
 	return e
 }
 
@@ -173,8 +176,12 @@ func (t *trial) judge(ctx, settle context.Context, err error) (fate, time.Durati
 		}
 
 		f, delay = decide(ctx, err, 1+t.known.attempts(t.execution).failed(), t.cfg)
-		if t.cfg.Policy == stream.Fail && t.output.Next() > 0 {
-			f = fail // another execution could only take back what readers have
+
+		switch {
+		case t.cfg.Policy == stream.Fail && t.output.Next() > 0: // another execution could only take back what readers have
+			f = fail
+		case errors.Is(err, stream.ErrExpired) && t.headless(settle, t.record): // nor would it have its input
+			f = fail
 		}
 
 		return t.failed(settle, f, delay, err)

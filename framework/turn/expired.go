@@ -9,17 +9,20 @@ import (
 	"time"
 
 	"github.com/woodwork-go/woodwork/framework/bus"
+	"github.com/woodwork-go/woodwork/framework/stream"
 )
 
 // errInputExpired is the cause of a handler's context whose turn has no input any more. The turn fails.
 var errInputExpired = errors.New("the turn's input has expired: nothing of it is stored")
 
 const (
-	// missedFor is how long nothing of an input may be stored before it is taken for expired. A leader that does not know
-	// yet that another one was elected can answer from the past for nearly as long.
-	missedFor = 20 * time.Second
-	// missedLook is how often the log is asked meanwhile.
-	missedLook = 4 * time.Second
+	// missedFirst is how long an attempt waits for its input before the log is asked, and missedLook how often after that.
+	missedFirst = time.Second
+	missedLook  = 4 * time.Second
+	// missedReplicated is how often in a row nothing of an input may be there, on a bus with replicas, before it is taken for
+	// expired: a leader that does not know yet that another one was elected can answer from the past for nearly 20 s. Without
+	// replicas once is enough.
+	missedReplicated = 5
 )
 
 // inputWatch looks whether there is anything of an attempt's input, and ends the attempt's context when that has expired,
@@ -37,7 +40,7 @@ func (r *run) watchInput(ctx context.Context, a *Attempt) (watched context.Conte
 	watched, w.cancel = context.WithCancelCause(ctx)
 
 	w.running.Go(func() {
-		look := time.NewTicker(missedLook)
+		look := time.NewTimer(missedFirst)
 		defer look.Stop()
 
 		for {
@@ -50,6 +53,8 @@ func (r *run) watchInput(ctx context.Context, a *Attempt) (watched context.Conte
 			if there, err := r.look(watched, a, w); err == nil && there {
 				return
 			}
+
+			look.Reset(missedLook)
 		}
 	})
 
@@ -104,11 +109,23 @@ func (r *run) look(ctx context.Context, a *Attempt, w *inputWatch) (there bool, 
 	}
 
 	w.missed++
-	if w.missed >= int(missedFor/missedLook) {
+	if w.missed >= missedReplicated || !r.store.Replicated() {
 		w.cancel(errInputExpired)
 	}
 
 	return false, nil
+}
+
+// headless reports whether the beginning of an input has expired, but not all of it.
+func (r *run) headless(ctx context.Context, record Record) bool {
+	end, err := r.store.End(ctx, inputID(record))
+	if err != nil || end == (bus.Cursor{}) {
+		return false
+	}
+
+	_, err = r.store.Kept(ctx, inputID(record), 0)
+
+	return errors.Is(err, stream.ErrExpired)
 }
 
 // written reports whether somebody must have written the input of a turn. A turn that was posted with its input was

@@ -39,6 +39,9 @@ type event struct {
 	// Silent: before this execution there was another one that has stored something and left no event.
 	Silent bool      `json:"silent,omitempty"`
 	At     time.Time `json:"at"`
+	// Failed and Died are how many executions before this one failed and died: their own events may have expired.
+	Failed int `json:"failed,omitempty"`
+	Died   int `json:"died,omitempty"`
 }
 
 const (
@@ -155,6 +158,10 @@ func (f failures) attempts(but string) attempts {
 		over[e.Execution] = over[e.Execution] || e.Happening == yielded
 	}
 
+	if len(f) > 0 {
+		list = f[0].forgotten()
+	}
+
 	for _, e := range f {
 		if e.Silent && !silent { // there is one before all others, however many say so
 			silent = true
@@ -171,6 +178,20 @@ func (f failures) attempts(but string) attempts {
 		} else if e.Happening == failed {
 			list[i] = e.attempt()
 		}
+	}
+
+	return list
+}
+
+// forgotten returns the executions before that of an event, of which nothing is known but how they ended.
+func (e event) forgotten() attempts {
+	var list attempts
+	for range e.Failed {
+		list = append(list, attempt{bus.DeadAttempt{Reason: "failed; the reason has expired", At: e.At}, false})
+	}
+
+	for range e.Died {
+		list = append(list, attempt{bus.DeadAttempt{Reason: died, At: e.At}, true})
 	}
 
 	return list

@@ -87,14 +87,9 @@ func NewWatch(ctx context.Context, store *stream.Store, session string) (*Watch,
 	w := &Watch{reader: reader}
 
 	for _, chunk := range chunks {
-		c, err := decode(chunk, reader.Cursor().Life)
-		if err != nil {
-			w.Close()
-
-			return nil, err
+		if c, ok := decode(chunk, reader.Cursor().Life); ok {
+			w.known = append(w.known, c)
 		}
-
-		w.known = append(w.known, c)
 	}
 
 	return w, nil
@@ -106,26 +101,30 @@ func (w *Watch) Known() []Cancel { return w.known }
 // Next returns the next cancel that came after Known. It blocks until there is one or ctx ends. When the control log has
 // expired and begins anew, it goes on with that.
 func (w *Watch) Next(ctx context.Context) (Cancel, error) {
-	e, err := w.reader.Next(ctx)
-	if err != nil {
-		return Cancel{}, fmt.Errorf("follow control log: %w", err)
-	}
+	for {
+		e, err := w.reader.Next(ctx)
+		if err != nil {
+			return Cancel{}, fmt.Errorf("follow control log: %w", err)
+		}
 
-	return decode(e.Chunk, e.Cursor.Life)
+		if c, ok := decode(e.Chunk, e.Cursor.Life); ok {
+			return c, nil
+		}
+	}
 }
 
 // Close ends the watch. It is idempotent.
 func (w *Watch) Close() { w.reader.Close() }
 
-func decode(chunk stream.Chunk, life string) (Cancel, error) {
-	var c Cancel
-	if err := json.Unmarshal(chunk.Data, &c); err != nil {
-		return c, fmt.Errorf("decode event %d of a control log: %w", chunk.Index, err)
+// decode reads an event. One that can't be read must not hold up the session.
+func decode(chunk stream.Chunk, life string) (c Cancel, ok bool) {
+	if json.Unmarshal(chunk.Data, &c) != nil {
+		return c, false
 	}
 
 	c.At = Place{Index: chunk.Index, Life: life}
 
-	return c, nil
+	return c, true
 }
 
 func controlID(session string) bus.StreamID {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/woodwork-go/woodwork/framework/bus"
 	"github.com/woodwork-go/woodwork/framework/session"
@@ -56,6 +57,9 @@ func watchCancels(ctx context.Context, store *stream.Store, id string) *cancels 
 	return c
 }
 
+// followAgain is how long it takes until the control log is asked again that could not be read for long.
+const followAgain = time.Second
+
 // follow learns what is cancelled until ctx ends.
 func (c *cancels) follow(ctx context.Context, store *stream.Store, id string) {
 	w, err := session.NewWatch(ctx, store, id)
@@ -74,13 +78,20 @@ func (c *cancels) follow(ctx context.Context, store *stream.Store, id string) {
 	c.mu.Unlock()
 	close(c.ready)
 
-	for {
+	for ctx.Err() == nil {
 		event, err := w.Next(ctx)
-		if err != nil {
-			return // closed, or the bus can't go on, which the worker sees by itself
-		}
 
-		c.add(event)
+		switch {
+		case err == nil:
+			c.add(event)
+		case errors.Is(err, stream.ErrClosed), errors.Is(err, bus.ErrClosed):
+			return
+		default: // an outage that is long; the log is followed from where it was
+			select {
+			case <-time.After(followAgain):
+			case <-ctx.Done():
+			}
+		}
 	}
 }
 

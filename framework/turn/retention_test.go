@@ -202,6 +202,7 @@ func TestACancelOfASessionKnowsWhatWasPostedBefore(t *testing.T) {
 					u.cancel(session.Cancel{Reason: "stop"})
 				}
 
+				synctest.Wait() // until it is heard
 				close(free)
 
 				_, end := u.answer("t1")

@@ -420,10 +420,12 @@ func TestAFollowerDoesNotWaitForALostTurn(t *testing.T) {
 		output := func(component, turn string) *stream.Writer {
 			return open(t, s, stream.WriterConfig{Info: stream.Info{Stream: component + "-" + turn, Component: component, Turn: turn, Root: turn}})
 		}
+		end(t, output("llm", "t0"))
 		w := output("llm", "t1")
 		send(t, w, "half")
 		f := follow(t, s, stream.FollowConfig{})
-		tell(t, f, 2)
+		tell(t, f, 4)
+		announceAgain(t, s, stream.Info{Stream: "llm-t0", Component: "llm", Turn: "t0", Root: "t0"})
 		heard := make(chan []string, 1)
 		go func() { heard <- tell(t, f, 9) }()
 		end(t, output("tool", "t2")) // none of these is a later turn of the llm
@@ -446,6 +448,18 @@ func TestAFollowerDoesNotWaitForALostTurn(t *testing.T) {
 			t.Errorf("waited %v", waited)
 		}
 	})
+}
+
+// announceAgain announces a stream once more, as an instance may that was declared dead before it could.
+func announceAgain(t *testing.T, s *stream.Store, info stream.Info) {
+	t.Helper()
+	w, err := s.OpenWriter(t.Context(), stream.WriterConfig{Session: "session", Info: info, New: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(t.Context()); !errors.Is(err, stream.ErrFenced) {
+		t.Fatalf("the stream exists, and yet: %v", err)
+	}
 }
 
 // The cursor behind an end that is not stored is one to go on from.

@@ -2,6 +2,7 @@ package stream
 
 import (
 	"context"
+	"strconv"
 
 	"github.com/woodwork-go/woodwork/framework/bus"
 )
@@ -46,17 +47,7 @@ func (f *Follower) lostTurn(ctx context.Context) (bool, error) {
 	if !f.info.writtenByTurn() {
 		return false, nil
 	}
-	end, err := f.store.last(ctx, f.timeline.ID())
-	if err != nil {
-		return false, err
-	}
-	later := false
-	err = f.store.scan(ctx, end, bus.Cursor{Attempt: 1, Index: f.position}, func(e *bus.Entry) bool {
-		a, err := decodeAnnouncement(e.Body)
-		later = err == nil && f.info.overtaken(&a.Info)
-
-		return !later
-	})
+	later, err := f.overtaker(ctx)
 	if err != nil || !later {
 		f.doubt = doubt{}
 
@@ -73,6 +64,47 @@ func (f *Follower) lostTurn(ctx context.Context) (bool, error) {
 	}
 
 	return true, nil
+}
+
+// overtaker reports whether a later turn of the stream's component has begun to write. An announcement alone doesn't say
+// so: an instance that was declared dead may announce the stream of an earlier turn once more.
+func (f *Follower) overtaker(ctx context.Context) (bool, error) {
+	end, err := f.store.last(ctx, f.timeline.ID())
+	if err != nil {
+		return false, err
+	}
+	var streams []string
+	err = f.store.scan(ctx, end, bus.Cursor{Attempt: 1, Index: f.position}, func(e *bus.Entry) bool {
+		if a, err := decodeAnnouncement(e.Body); err == nil && f.info.overtaken(&a.Info) {
+			streams = append(streams, a.Stream)
+		}
+
+		return true
+	})
+	for _, stream := range streams {
+		from, err := f.store.announcedFrom(ctx, bus.StreamID{Session: f.cfg.Session, Stream: stream})
+		if err != nil || from > f.position {
+			return err == nil, err
+		}
+	}
+
+	return false, err
+}
+
+// announcedFrom returns from which position of the timeline on a stream says that it is announced; 0 where nothing of its
+// beginning is stored.
+func (s *Store) announcedFrom(ctx context.Context, id bus.StreamID) (from uint64, err error) {
+	last, err := s.last(ctx, id)
+	if err != nil {
+		return 0, err
+	}
+	err = s.scan(ctx, last, bus.Cursor{}, func(e *bus.Entry) bool {
+		from, _ = strconv.ParseUint(e.Meta[metaTimeline], 10, 64)
+
+		return false
+	})
+
+	return from, err
 }
 
 // endIfLost ends the stream for its reader where nobody will go on with it.

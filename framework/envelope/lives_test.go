@@ -23,10 +23,14 @@ func TestNamedSubscriberOutlivesItsLog(t *testing.T) {
 		want    []string
 		expired uint64
 	}{
-		"nothing expired":           {missed: []time.Duration{0, 0}, want: []string{"away0", "away1"}},
-		"the head expired":          {missed: []time.Duration{0, age * 2 / 3, age * 2 / 3}, want: []string{"away1", "away2"}, expired: 1},
-		"all expired":               {missed: []time.Duration{0, 2 * age}, want: []string{"away1"}},
-		"it began anew, and longer": {missed: []time.Duration{2 * age, 0, 0, 0, 0}, want: []string{"away0", "away1", "away2", "away3", "away4"}},
+		"nothing expired": {missed: []time.Duration{0, 0}, want: []string{"away0", "away1"}},
+		"the head expired": {
+			missed: []time.Duration{0, age * 2 / 3, age * 2 / 3}, want: []string{"away1", "away2"}, expired: 1,
+		},
+		"all expired": {missed: []time.Duration{0, 2 * age}, want: []string{"away1"}},
+		"it began anew, and longer": {
+			missed: []time.Duration{2 * age, 0, 0, 0, 0}, want: []string{"away0", "away1", "away2", "away3", "away4"},
+		},
 		"it began anew, without its head": {
 			missed: []time.Duration{2 * age, age * 2 / 3, age * 2 / 3}, want: []string{"away1", "away2"}, expired: 1,
 		},

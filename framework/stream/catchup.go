@@ -85,24 +85,13 @@ func (r *Reader) catchUpTo(ctx context.Context, last *bus.Entry) error {
 	case m.usurps(&last.Frame), last.Position == r.applied && last.Writer != m.by:
 		return r.undone()
 	case !m.place.Alive(last.Life):
-		return r.beginAnew(ctx, before(r.applied, last.Position), fmt.Errorf("the log of place %v is gone, another one has begun: %w", m.place, ErrExpired))
-	case last.Position == r.applied:
-		r.agree()
+		err := fmt.Errorf("the log of place %v is gone, another one has begun: %w", m.place, ErrExpired)
 
-		return r.endIfLost(ctx)
-	case last.State.Final() && m.place.Number() == behindEnd(last).Number():
-		m.ended = true
-
-		return nil
-	case m.place.Number() == behindEnd(last).Number() && r.unending != nil:
-		return r.endAgain(ctx)
-	case last.End().Before(m.place), last.End().Before(r.least), before(last.Position, r.applied):
-		return r.doubtful(ctx, fmt.Errorf("the log ends at %v, before place %v: %w", last.End(), m.place, ErrExpired))
-	case last.End().Number() == m.place.Number() && !last.State.Final():
-		m.place.Life = last.End().Life // which a place of an older program doesn't say
-		r.agree()
-
-		return r.endIfLost(ctx)
+		return r.beginAnew(ctx, before(r.applied, last.Position), err)
+	}
+	behind, err := r.compare(ctx, last)
+	if !behind || err != nil {
+		return err
 	}
 	r.caughtUp = false
 	if err := r.learnCuts(ctx, last); err != nil {
@@ -110,6 +99,32 @@ func (r *Reader) catchUpTo(ctx context.Context, last *bus.Entry) error {
 	}
 
 	return r.readBacklog(ctx, last)
+}
+
+// compare reports whether the log goes on behind the reader's place, as its last entry says, which is of the same life.
+func (r *Reader) compare(ctx context.Context, last *bus.Entry) (behind bool, err error) {
+	m, end := &r.merge, last.End()
+	switch {
+	case last.Position == r.applied:
+		r.agree()
+
+		return false, r.endIfLost(ctx)
+	case last.State.Final() && m.place.Number() == behindEnd(last).Number():
+		m.ended = true
+
+		return false, nil
+	case m.place.Number() == behindEnd(last).Number() && r.unending != nil:
+		return false, r.endAgain(ctx)
+	case end.Before(m.place), end.Before(r.least), before(last.Position, r.applied):
+		return false, r.doubtful(ctx, fmt.Errorf("the log ends at %v, before place %v: %w", end, m.place, ErrExpired))
+	case end.Number() == m.place.Number() && !last.State.Final():
+		m.place.Life = end.Life // which a place of an older program doesn't say
+		r.agree()
+
+		return false, r.endIfLost(ctx)
+	default:
+		return true, nil
+	}
 }
 
 // agree notes that the log ends where the reader is: what contradicted that is over.

@@ -59,6 +59,7 @@ func ParseSessionCursor(s string) (SessionCursor, error) {
 		}
 	}
 
-	return SessionCursor{}, fmt.Errorf("session cursor %.200q is not two numbers of %d hexadecimal digits, nor these and two lives: %w",
+	return SessionCursor{}, fmt.Errorf(
+		"session cursor %.200q is not two numbers of %d hexadecimal digits, nor these and two lives: %w",
 		s, positionChars, bus.ErrInvalid)
 }

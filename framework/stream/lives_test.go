@@ -418,7 +418,9 @@ func TestAFollowerDoesNotWaitForALostTurn(t *testing.T) {
 	t.Parallel()
 	aging(t, func(t *testing.T, _ *membus.Broker, s *stream.Store) {
 		output := func(component, turn string) *stream.Writer {
-			return open(t, s, stream.WriterConfig{Info: stream.Info{Stream: component + "-" + turn, Component: component, Turn: turn, Root: turn}})
+			info := stream.Info{Stream: component + "-" + turn, Component: component, Turn: turn, Root: turn}
+
+			return open(t, s, stream.WriterConfig{Info: info})
 		}
 		end(t, output("llm", "t0"))
 		w := output("llm", "t1")
@@ -441,7 +443,8 @@ func TestAFollowerDoesNotWaitForALostTurn(t *testing.T) {
 		send(t, later, "whole")
 		end(t, later)
 		got := <-heard
-		if text := strings.Join(got, " "); text != "llm-t1:failed tool-t2:opened tool-t2:completed t3:opened t3:t30 t3:completed llm-t4:opened llm-t4:whole llm-t4:completed" {
+		if text := strings.Join(got, " "); text != "llm-t1:failed tool-t2:opened tool-t2:completed t3:opened t3:t30 t3:completed "+
+			"llm-t4:opened llm-t4:whole llm-t4:completed" {
 			t.Error(text)
 		}
 		if waited := time.Since(begin); waited > time.Second {
@@ -479,7 +482,8 @@ func TestACursorBehindALostTurnIsTaken(t *testing.T) {
 		if err != nil || ev.Event.End.Reason != "the turn was lost" {
 			t.Fatalf("%+v, %v", ev.Event, err)
 		}
-		if got := tell(t, follow(t, s, stream.FollowConfig{From: ev.Cursor}), 3); strings.Join(got, " ") != "llm-t2:opened llm-t2:t2 llm-t2:completed" {
+		got := strings.Join(tell(t, follow(t, s, stream.FollowConfig{From: ev.Cursor}), 3), " ")
+		if got != "llm-t2:opened llm-t2:t2 llm-t2:completed" {
 			t.Error(got)
 		}
 	})

@@ -144,9 +144,9 @@ func (r *Reader) Close() {
 // Next returns the next event and waits for it. After the event of [KindEnd] it returns [io.EOF].
 //
 // Other errors: ctx's; [ErrClosed]; [ErrExpired] when the log doesn't hold what the reader has not seen yet, ends before
-// the reader's place, or has begun anew since; bus.ErrCorrupt and bus.ErrUnsupported for entries that can't be read; any other error of
-// the bus that lasted longer than [Config].GiveUp. After an error Next may be called again and goes on from the same
-// place.
+// the reader's place, or has begun anew since; bus.ErrCorrupt and bus.ErrUnsupported for entries that can't be read; any
+// other error of the bus that lasted longer than [Config].GiveUp. After an error Next may be called again and goes on from
+// the same place.
 func (r *Reader) Next(ctx context.Context) (Event, error) {
 	if r.assigned != nil {
 		r.assigned.progress(ctx, r.cursor)

@@ -185,7 +185,7 @@ func (f failures) attempts(but string) attempts {
 
 // forgotten returns the executions before that of an event, of which nothing is known but how they ended.
 func (e event) forgotten() attempts {
-	var list attempts
+	list := make(attempts, 0, e.Failed+e.Died)
 	for range e.Failed {
 		list = append(list, attempt{bus.DeadAttempt{Reason: "failed; the reason has expired", At: e.At}, false})
 	}

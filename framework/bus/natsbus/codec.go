@@ -34,8 +34,8 @@ const (
 
 // fields is what every frame has, written with a space between two: the protocol version of all headers, session/stream,
 // the number of the attempt from 1, the index of the first chunk, the writer and the life as [wire.Writer] writes them, the
-// data type, and the CRC-32C of everything but the trace context, as 8 hexadecimal digits. Writer and type are percent-encoded; "-" stands
-// for none.
+// data type, and the CRC-32C of everything but the trace context, as 8 hexadecimal digits. Writer and type are
+// percent-encoded; "-" stands for none.
 type fields struct {
 	version, stream, attempt, first, writer, kind, crc string
 }

@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"github.com/woodwork-go/woodwork/chaos/check"
+	"github.com/woodwork-go/woodwork/framework/stream"
 )
 
 // Wipe is what an operator took away: all streams of some sessions, or the turns of theirs that waited or ran.
@@ -77,10 +78,21 @@ func (s *session) owes(r *reader, t *check.Turn) bool {
 	}
 	before := func(w check.Window) bool { return !t.Posted.After(w.To) }
 	if slices.ContainsFunc(s.lost, before) || slices.ContainsFunc(s.unposted, before) && !s.answered(t) {
-		return false
+		return r.within(t.ID) // it will be told that the rest is gone
 	}
 
 	return r.told.IsZero() || !s.answered(t) || !(&check.Session{Age: s.cfg.Age}).MayBeGone(t, r.told)
+}
+
+// within reports whether the reader is in the middle of a turn's answer. The session's lock is held.
+func (r *reader) within(turn string) bool {
+	n := len(r.seen.Events)
+	if n == 0 {
+		return false
+	}
+	last := &r.seen.Events[n-1]
+
+	return !last.Gone && last.Event.Kind != stream.KindEnd && last.Info.Root == turn
 }
 
 // answered reports whether a reader saw the end of a turn. The lock is held.

@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -237,13 +238,10 @@ func (f *Follower) open(ctx context.Context) error {
 // has expired.
 func (f *Follower) confirm(ctx context.Context) (bool, error) {
 	const patience = 2
-	if gone, err := f.vanished(ctx, patience*f.store.cfg.GiveUp); gone || err != nil {
-		return false, err
-	}
 	limited, cancel := context.WithTimeoutCause(ctx, patience*f.store.cfg.GiveUp, errGaveUp)
 	defer cancel()
 	announced, err := f.firstFrame(limited)
-	if (errors.Is(err, errGaveUp) || errors.Is(err, ErrExpired)) && ctx.Err() == nil {
+	if err != nil && (limited.Err() != nil || errors.Is(err, ErrExpired)) && ctx.Err() == nil {
 		return false, nil
 	}
 
@@ -259,41 +257,38 @@ func (f *Follower) confirm(ctx context.Context) (bool, error) {
 }
 
 // firstFrame waits for the stream's first frame and returns where that says that the stream was announced. It fails with
-// [ErrExpired] when the timeline that announced it is gone, for then nobody need write it any more.
+// [ErrExpired] when there won't be one.
 func (f *Follower) firstFrame(ctx context.Context) (announced string, err error) {
-	const looks = 6
-	for {
-		try, cancel := context.WithTimeoutCause(ctx, f.store.cfg.GiveUp/looks, errLook)
+	const soon, most = 50 * time.Millisecond, time.Second // nearly always it is there, or comes at once
+	for wait := soon; ; wait = min(2*wait, most) {
+		try, cancel := context.WithTimeout(ctx, wait)
 		announced, err = f.stream.announced(try)
+		over := try.Err() != nil && ctx.Err() == nil
 		cancel()
-		if !errors.Is(err, errLook) {
+		if err == nil || !over {
 			return announced, err
 		}
-		end, err := f.store.End(ctx, f.timeline.ID())
-		if err != nil {
-			return "", err
-		}
-		if end.Index < f.position || !end.Alive(f.life) {
-			return "", ErrExpired
+		if gone, err := f.vanished(ctx); gone || err != nil {
+			return "", cmp.Or(err, ErrExpired)
 		}
 	}
 }
 
-// errLook is the cause of a context that ended because something else is to be looked at.
-var errLook = errors.New("look at the timeline")
-
 // clockSkew is how far the clock of a stream's writer may be from that of whoever reads it.
 const clockSkew = 10 * time.Minute
 
-// vanished reports whether nothing is stored of a stream that was announced so long ago that its writer has stored its
-// first frame since, or has given up: the stream has expired.
-func (f *Follower) vanished(ctx context.Context, patience time.Duration) (bool, error) {
-	if f.at.IsZero() || time.Since(f.at) < patience+clockSkew {
-		return false, nil
+// vanished reports whether a stream of which nothing is stored has expired, or will never be written under its announcement:
+// that is gone itself; a later turn has begun; or it was made so long ago that its writer has given up since.
+func (f *Follower) vanished(ctx context.Context) (bool, error) {
+	end, err := f.store.End(ctx, f.timeline.ID())
+	if err != nil || end.Index < f.position || !end.Alive(f.life) {
+		return err == nil, err
 	}
-	last, err := f.store.last(ctx, f.stream.ID())
+	if !f.at.IsZero() && time.Since(f.at) > f.store.cfg.GiveUp+clockSkew {
+		return true, nil
+	}
 
-	return last == nil, err
+	return f.overtaken(ctx)
 }
 
 // firstFrom reports whether this announcement of the stream is the first one from a position on.

@@ -182,6 +182,29 @@ func TestAFollowerBeginsWithTheOldestStream(t *testing.T) {
 	})
 }
 
+// A stream whose turn is over, and of which nothing is there, is not waited for.
+func TestAFollowerDoesNotWaitForAVanishedAnswer(t *testing.T) {
+	t.Parallel()
+	aging(t, func(t *testing.T, b *membus.Broker, s *stream.Store) {
+		answers := []string{"a", "b", "c", "d"}
+		for _, turn := range answers {
+			w := open(t, s, stream.WriterConfig{Info: stream.Info{Stream: "llm-" + turn, Component: "llm", Turn: turn}})
+			send(t, w, turn)
+			end(t, w)
+		}
+		for _, turn := range answers[:3] {
+			b.Wipe(bus.StreamID{Session: "session", Stream: "llm-" + turn})
+		}
+		begin := time.Now()
+		if got := tell(t, follow(t, s, stream.FollowConfig{}), 3); got[1] != "llm-d:d" {
+			t.Error(got)
+		}
+		if waited := time.Since(begin); waited > time.Second {
+			t.Errorf("waited %v for three answers that have vanished", waited)
+		}
+	})
+}
+
 // A reader that has begun reads on although what it has read expires.
 func TestAReaderOutlivesTheBeginning(t *testing.T) {
 	t.Parallel()

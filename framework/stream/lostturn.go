@@ -2,6 +2,7 @@ package stream
 
 import (
 	"context"
+	"slices"
 	"strconv"
 
 	"github.com/woodwork-go/woodwork/framework/bus"
@@ -44,10 +45,7 @@ func (f *Follower) overhear(e *bus.Entry) {
 // deleted the turns that were stored. The stream's log has just been asked; where it has replicas, the server that
 // answered may not know the end yet, so that has to be so for long.
 func (f *Follower) lostTurn(ctx context.Context) (bool, error) {
-	if !f.info.writtenByTurn() {
-		return false, nil
-	}
-	later, err := f.overtaker(ctx)
+	later, err := f.overtaken(ctx)
 	if err != nil || !later {
 		f.doubt = doubt{}
 
@@ -66,9 +64,12 @@ func (f *Follower) lostTurn(ctx context.Context) (bool, error) {
 	return true, nil
 }
 
-// overtaker reports whether a later turn of the stream's component has begun to write. An announcement alone doesn't say
+// overtaken reports whether a later turn of the stream's component has begun to write. An announcement alone doesn't say
 // so: an instance that was declared dead may announce the stream of an earlier turn once more.
-func (f *Follower) overtaker(ctx context.Context) (bool, error) {
+func (f *Follower) overtaken(ctx context.Context) (bool, error) {
+	if !f.info.writtenByTurn() {
+		return false, nil
+	}
 	end, err := f.store.last(ctx, f.timeline.ID())
 	if err != nil {
 		return false, err
@@ -81,7 +82,7 @@ func (f *Follower) overtaker(ctx context.Context) (bool, error) {
 
 		return true
 	})
-	for _, stream := range streams {
+	for _, stream := range slices.Backward(streams) { // the last ones are the likeliest to be there
 		from, err := f.store.announcedFrom(ctx, bus.StreamID{Session: f.cfg.Session, Stream: stream})
 		if err != nil || from > f.position {
 			return err == nil, err

@@ -277,9 +277,20 @@ func (f *Follower) firstFrame(ctx context.Context) (announced string, err error)
 // clockSkew is how far the clock of a stream's writer may be from that of whoever reads it.
 const clockSkew = 10 * time.Minute
 
-// vanished reports whether a stream of which nothing is stored has expired, or will never be written under its announcement:
-// that is gone itself; a later turn has begun; or it was made so long ago that its writer has given up since.
+// vanished reports whether nothing is stored of the stream and nothing will be under its announcement.
 func (f *Follower) vanished(ctx context.Context) (bool, error) {
+	over, err := f.givenUp(ctx)
+	if err != nil || !over {
+		return false, err
+	}
+	last, err := f.store.last(ctx, f.stream.ID()) // now: it may have begun, and ended, before
+
+	return last == nil, err
+}
+
+// givenUp reports whether nobody will begin the stream under its announcement any more: that is gone itself; a later turn
+// has begun; or it was made so long ago that its writer has given up since.
+func (f *Follower) givenUp(ctx context.Context) (bool, error) {
 	end, err := f.store.End(ctx, f.timeline.ID())
 	if err != nil || end.Index < f.position || !end.Alive(f.life) {
 		return err == nil, err

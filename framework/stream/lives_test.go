@@ -511,3 +511,33 @@ func TestACursorBehindALostTurnIsTaken(t *testing.T) {
 		}
 	})
 }
+
+// slowLast takes a while for each look at the end of a log.
+type slowLast struct{ bus.Bus }
+
+func (b slowLast) Last(ctx context.Context, id bus.StreamID) (*bus.Entry, error) {
+	select {
+	case <-time.After(200 * time.Millisecond):
+		return b.Bus.Last(ctx, id)
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// However slow the bus is, an answer that is there is not taken for one that has vanished.
+func TestASlowBusHidesNoAnswer(t *testing.T) {
+	t.Parallel()
+	aging(t, func(t *testing.T, b *membus.Broker, s *stream.Store) {
+		for _, turn := range []string{"a", "b", "c"} {
+			w := open(t, s, stream.WriterConfig{Info: stream.Info{Stream: "llm-" + turn, Component: "llm", Turn: turn}})
+			send(t, w, turn)
+			end(t, w)
+		}
+		slow := stream.NewStore(slowLast{b.Open()}, bus.Info{}, stream.Config{})
+		defer slow.Close()
+		got := strings.Join(tell(t, follow(t, slow, stream.FollowConfig{}), 9), " ")
+		if got != "llm-a:opened llm-a:a llm-a:completed llm-b:opened llm-b:b llm-b:completed llm-c:opened llm-c:c llm-c:completed" {
+			t.Error(got)
+		}
+	})
+}

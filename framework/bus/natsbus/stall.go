@@ -11,8 +11,8 @@ import (
 )
 
 // writeStall is for how long, at most, a connection takes nothing of what is written to it before it is closed: it is looked
-// at twice. The client writes while it holds the lock
-// of the connection, so all that is sent, renewals of leases included, waits for as long.
+// at twice. The client writes while it holds the lock of the connection, so all that is sent, renewals of leases included,
+// waits for as long.
 const writeStall = 2 * time.Second
 
 // stallConn is a connection that is closed when it takes nothing for writeStall. A slow one goes on.

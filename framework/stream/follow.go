@@ -44,7 +44,7 @@ func (c *FollowConfig) selects(info *Info) bool {
 	}
 	wanted := c.Targets
 	if wanted == nil {
-		wanted = []string{"", userTarget}
+		wanted = []string{"", User}
 	}
 
 	return slices.ContainsFunc(strings.Split(info.Target, ","), func(target string) bool {
@@ -52,8 +52,8 @@ func (c *FollowConfig) selects(info *Info) bool {
 	})
 }
 
-// userTarget is the target of streams for the user, as the empty one is.
-const userTarget = "output"
+// User is the target of streams that are meant for the user, as the empty one is.
+const User = "output"
 
 // SessionEvent is an event of one of a session's streams.
 type SessionEvent struct {

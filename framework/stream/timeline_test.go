@@ -52,7 +52,8 @@ func TestFollowerSelects(t *testing.T) {
 	t.Parallel()
 	s := setup(t, stream.Config{})
 	for _, cfg := range []stream.WriterConfig{
-		listed("a", "llm"), listed("b", ""), listed("c", "output"), listed("d", "tool"), writing,
+		listed("a", "llm"), listed("b", ""), listed("c", "output"), listed("d", "tool"),
+		listed("e", "tool,output"), writing,
 	} {
 		w := open(t, s, cfg)
 		end(t, w)
@@ -61,10 +62,10 @@ func TestFollowerSelects(t *testing.T) {
 		cfg  stream.FollowConfig
 		want []string
 	}{
-		{stream.FollowConfig{}, []string{"b", "c"}},
-		{stream.FollowConfig{Targets: []string{"llm", "tool"}}, []string{"a", "d"}},
-		{stream.FollowConfig{All: true}, []string{"a", "b", "c", "d"}},
-		{stream.FollowConfig{From: stream.SessionCursor{Position: 2, Cursor: bus.Cursor{Attempt: 1, Index: 1}}}, []string{"c"}},
+		{stream.FollowConfig{}, []string{"b", "c", "e"}},
+		{stream.FollowConfig{Targets: []string{"llm", "tool"}}, []string{"a", "d", "e"}},
+		{stream.FollowConfig{All: true}, []string{"a", "b", "c", "d", "e"}},
+		{stream.FollowConfig{From: stream.SessionCursor{Position: 2, Cursor: bus.Cursor{Attempt: 1, Index: 1}}}, []string{"c", "e"}},
 	} {
 		var want []string
 		for _, name := range c.want {

@@ -17,7 +17,7 @@ import (
 
 // User is the target of a stream that is meant for the user: an edge such as the output service follows it on the
 // session's timeline, and no turn is posted for it.
-const User = "output"
+const User = stream.User
 
 // outputs are the output streams of one attempt: first the turn's own, then its branches.
 type outputs struct {

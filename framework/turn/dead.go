@@ -17,6 +17,7 @@ import (
 type Box interface {
 	bus.Mailbox
 	bus.DeadLetters
+	bus.Clock
 }
 
 // KeptInput is how many bytes of a dead turn's input are kept with its letter.
@@ -97,8 +98,10 @@ func (t *trial) prepare(ctx context.Context) (verdict, err error) {
 		return Terminate(errors.New(reason)), nil
 	}
 
-	if t.wait = t.known.wait(time.Now()); t.wait > 0 {
-		return errEarly, nil
+	if t.repeats == 0 { // else this claim has waited
+		if t.wait = t.known.wait(t.now(ctx)); t.wait > 0 {
+			return errEarly, nil
+		}
 	}
 
 	begin := event{Happening: begun, Silent: len(t.known) == 0 && t.succeeds()}
@@ -128,7 +131,7 @@ func (t *trial) recall(ctx context.Context) error {
 // sign makes an event one of this execution.
 func (t *trial) sign(e event) event {
 	e.Turn, e.Component, e.Execution = t.record.ID, t.record.Component, t.execution
-	e.Attempt, e.Instance, e.At = t.output.Attempt(), t.cfg.Instance, time.Now().UTC()
+	e.Attempt, e.Instance = t.output.Attempt(), t.cfg.Instance
 	e.Reason = clip(e.Reason, keptReason)
 
 	earlier := t.known.attempts(t.execution)
@@ -137,9 +140,20 @@ func (t *trial) sign(e event) event {
 	return e
 }
 
+// now returns the broker's time, which all instances agree about; where it can't be had, this machine's.
+func (t *trial) now(ctx context.Context) time.Time {
+	now, err := t.box.Now(ctx)
+	if err != nil {
+		now = time.Now()
+	}
+
+	return now.UTC()
+}
+
 // note appends an event about this execution to the session's log of failures.
 func (t *trial) note(ctx context.Context, e event) error {
 	e = t.sign(e)
+	e.At = t.now(ctx)
 
 	body, err := json.Marshal(e)
 	if err != nil {

@@ -236,3 +236,47 @@ func TestAHandOverIsNoDeath(t *testing.T) {
 		u.wantAnswer("t2", "x")
 	})
 }
+
+// fastBus has a clock that is fast.
+type fastBus struct {
+	*membus.Bus
+
+	by time.Duration
+}
+
+// Now implements [bus.Clock].
+func (b *fastBus) Now(ctx context.Context) (time.Time, error) {
+	now, err := b.Bus.Now(ctx)
+
+	return now.Add(b.by), err
+}
+
+// Whoever takes over a turn that waits waits for as long as was set, at most, though the clock that set it was wrong.
+func TestAWaitIsNotLongerThanWasSetWhateverTheClocksSay(t *testing.T) {
+	t.Parallel()
+
+	for _, by := range []time.Duration{10 * time.Minute, -10 * time.Minute} {
+		t.Run(by.String(), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				broker := membus.NewBroker(membus.Config{})
+				runs := 0
+				fast := &fastBus{Bus: broker.Open(), by: by}
+				work(t, fast, turn.Config{}, patient(time.Minute, &runs))
+
+				u := newUser(t, broker)
+				begin := time.Now()
+				u.post("t1", "x")
+				<-time.After(10 * time.Second)
+
+				_ = fast.Close(t.Context())
+				start(t, broker, turn.Config{}, patient(time.Minute, &runs))
+				u.wantAnswer("t1", "x")
+
+				if took := time.Since(begin); took > 2*time.Minute {
+					t.Errorf("answered after %v, want two minutes at most", took)
+				}
+			})
+		})
+	}
+}

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -245,11 +244,11 @@ func (f *Follower) confirm(ctx context.Context) (bool, error) {
 		return false, nil
 	}
 
-	if err != nil || announced == strconv.FormatUint(f.position, 10) {
+	from := announced.in(f.life)
+	if err != nil || from == f.position {
 		return err == nil, err
 	}
-	from, err := strconv.ParseUint(announced, 10, 64)
-	if err != nil || from > f.position {
+	if from == 0 || from > f.position {
 		return false, nil // the stream has no announcement, or a later one
 	}
 
@@ -258,7 +257,7 @@ func (f *Follower) confirm(ctx context.Context) (bool, error) {
 
 // firstFrame waits for the stream's first frame and returns where that says that the stream was announced. It fails with
 // [ErrExpired] when there won't be one.
-func (f *Follower) firstFrame(ctx context.Context) (announced string, err error) {
+func (f *Follower) firstFrame(ctx context.Context) (announced since, err error) {
 	const soon, most = 50 * time.Millisecond, time.Second // nearly always it is there, or comes at once
 	for wait := soon; ; wait = min(2*wait, most) {
 		try, cancel := context.WithTimeout(ctx, wait)
@@ -269,7 +268,7 @@ func (f *Follower) firstFrame(ctx context.Context) (announced string, err error)
 			return announced, err
 		}
 		if gone, err := f.vanished(ctx); gone || err != nil {
-			return "", cmp.Or(err, ErrExpired)
+			return since{}, cmp.Or(err, ErrExpired)
 		}
 	}
 }
@@ -316,11 +315,11 @@ func (f *Follower) firstFrom(ctx context.Context, from uint64) (bool, error) {
 	return err == nil && !earlier, err
 }
 
-// announced waits for the first frame and returns the position at which it says that the stream was announced.
-func (r *Reader) announced(ctx context.Context) (string, error) {
+// announced waits for the first frame and returns from where on it says that the stream was announced.
+func (r *Reader) announced(ctx context.Context) (since, error) {
 	for !r.merge.begun {
 		if err := r.step(ctx); err != nil {
-			return "", err
+			return since{}, err
 		}
 	}
 

@@ -541,3 +541,39 @@ func TestASlowBusHidesNoAnswer(t *testing.T) {
 		}
 	})
 }
+
+// A writer may have looked at the timeline's end long before it announces its stream, which then begins the timeline anew.
+func TestAnAnnouncementMayBeginTheTimelineAnew(t *testing.T) {
+	t.Parallel()
+	for name, others := range map[string]int{"alone": 0, "behind others": 2} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			aging(t, func(t *testing.T, b *membus.Broker, s *stream.Store) {
+				for i := range 3 {
+					write(t, s, fmt.Sprint("old", i), 1)
+				}
+				w := open(t, s, listed("new", ""))
+				<-time.After(2 * age)
+				other := stream.NewStore(b.Open(), bus.Info{}, stream.Config{})
+				defer other.Close()
+				for i := range others {
+					write(t, other, fmt.Sprint("other", i), 1)
+				}
+				send(t, w, "new")
+				end(t, w)
+				for range 2 { // an attempt that finds the stream does not announce it again
+					if _, err := s.OpenWriter(t.Context(), listed("new", "")); !errors.Is(err, stream.ErrEnded) {
+						t.Fatal(err)
+					}
+				}
+				got := tell(t, follow(t, s, stream.FollowConfig{}), 3*others+3)
+				if text := strings.Join(got[3*others:], " "); text != "new:opened new:new new:completed" {
+					t.Error(got)
+				}
+				if end, err := s.End(t.Context(), bus.StreamID{Session: "session", Stream: subjects.Timeline}); err != nil || int(end.Index) != others+1 {
+					t.Errorf("the timeline ends at %v, %v; want %d announcements", end, err, others+1)
+				}
+			})
+		})
+	}
+}

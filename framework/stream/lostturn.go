@@ -3,7 +3,6 @@ package stream
 import (
 	"context"
 	"slices"
-	"strconv"
 
 	"github.com/woodwork-go/woodwork/framework/bus"
 )
@@ -84,7 +83,7 @@ func (f *Follower) overtaken(ctx context.Context) (bool, error) {
 	})
 	for _, stream := range slices.Backward(streams) { // the last ones are the likeliest to be there
 		from, err := f.store.announcedFrom(ctx, bus.StreamID{Session: f.cfg.Session, Stream: stream})
-		if err != nil || from > f.position {
+		if err != nil || from.position > f.position && from.life == f.life {
 			return err == nil, err
 		}
 	}
@@ -92,15 +91,14 @@ func (f *Follower) overtaken(ctx context.Context) (bool, error) {
 	return false, err
 }
 
-// announcedFrom returns from which position of the timeline on a stream says that it is announced; 0 where nothing of its
-// beginning is stored.
-func (s *Store) announcedFrom(ctx context.Context, id bus.StreamID) (from uint64, err error) {
+// announcedFrom returns from where on a stream says that it is announced; zero where nothing of its beginning is stored.
+func (s *Store) announcedFrom(ctx context.Context, id bus.StreamID) (from since, err error) {
 	last, err := s.last(ctx, id)
 	if err != nil {
-		return 0, err
+		return since{}, err
 	}
 	err = s.scan(ctx, last, bus.Cursor{}, func(e *bus.Entry) bool {
-		from, _ = strconv.ParseUint(e.Meta[metaTimeline], 10, 64)
+		from = announcedSince(e.Meta)
 
 		return false
 	})

@@ -25,7 +25,7 @@ type merge struct {
 	byte  int        // where that begins in the body
 
 	trace    map[string]string // of the attempt that is read; nil if its beginning was not
-	timeline string            // where the stream's first frame says that it was announced
+	timeline since             // where the stream's first frame says that it was announced
 }
 
 // cut is the beginning of an attempt: it supersedes chunks from first on.
@@ -98,7 +98,7 @@ func fitPart(offset, have int) fit {
 // load takes a frame that comes next.
 func (m *merge) load(f *bus.Frame) {
 	if !m.begun && f.Begin && f.After == (bus.Cursor{}) {
-		m.timeline = f.Meta[metaTimeline]
+		m.timeline = announcedSince(f.Meta)
 	}
 	if f.Begin {
 		m.trace = f.Trace
@@ -205,11 +205,14 @@ func (m *merge) knows(attempt uint32) bool {
 	return attempt <= known
 }
 
+// reserved reports whether a fact is the protocol's own.
+func reserved(key string) bool { return key == metaTimeline || key == metaTimelineLife }
+
 // endOf returns how a final frame ends its stream.
 func endOf(f *bus.Frame) End {
 	end := End{State: f.State, Reason: f.Reason}
 	for k, v := range f.Meta {
-		if k == metaTimeline {
+		if reserved(k) {
 			continue
 		}
 		if end.Meta == nil {

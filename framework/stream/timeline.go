@@ -17,6 +17,35 @@ import (
 // that was fenced. Mostly the position is that of the announcement itself.
 const metaTimeline = "timeline"
 
+// metaTimelineLife is where it says of which life of the timeline that position is; absent where the timeline was empty, and
+// in frames of older programs. The announcement itself may have begun the timeline anew: then it is the first one there.
+const metaTimelineLife = "timeline_life"
+
+// since is from where on a stream may be announced, as its first frame says.
+type since struct {
+	position uint64 // 0: nobody announces it
+	life     string
+}
+
+// announcedSince reads what a first frame says.
+func announcedSince(meta map[string]string) since {
+	position, err := strconv.ParseUint(meta[metaTimeline], 10, 64)
+	if err != nil {
+		position = 0
+	}
+
+	return since{position: position, life: meta[metaTimelineLife]}
+}
+
+// in returns the position in a life of the timeline.
+func (s since) in(life string) uint64 {
+	if s.position > 0 && !(bus.Cursor{Life: s.life}).Alive(life) {
+		return 1
+	}
+
+	return s.position
+}
+
 // timelineID names a session's timeline.
 func timelineID(session string) bus.StreamID {
 	return bus.StreamID{Session: session, Stream: subjects.Timeline}
@@ -87,9 +116,12 @@ func (w *Writer) announce(ctx context.Context, f *bus.Frame) *announced {
 		return a
 	}
 	if f.Meta == nil {
-		f.Meta = make(map[string]string, 1)
+		f.Meta = make(map[string]string, 2)
 	}
 	f.Meta[metaTimeline] = strconv.FormatUint(nextPosition(last), 10)
+	if last != nil && last.Life != "" {
+		f.Meta[metaTimelineLife] = last.Life
+	}
 	put := func() { a.err = w.store.announce(ctx, w.cfg.Session, w.cfg.Info, w.timeline) }
 	if !w.store.slots.try() {
 		put() // one slot is enough for one after the other
@@ -143,13 +175,17 @@ func (w *Writer) confirmAnnounced(ctx context.Context, last *bus.Entry) error {
 	if w.cfg.Unlisted || w.cfg.Info.Component == "" || !last.Begin || last.After != (bus.Cursor{}) {
 		return nil
 	}
-	from, err := strconv.ParseUint(last.Meta[metaTimeline], 10, 64)
-	if err != nil {
+	announced := announcedSince(last.Meta)
+	if announced.position == 0 {
 		return nil // whoever wrote the stream did not announce it
 	}
 	end, err := w.store.end(ctx, timelineID(w.cfg.Session), w.timeline)
 	if err != nil {
 		return err
+	}
+	from := announced.position
+	if end != nil {
+		from = announced.in(end.Life)
 	}
 	there, err := w.store.announcedWithin(ctx, w.id, end, from, nextPosition(end))
 	switch {

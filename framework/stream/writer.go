@@ -150,7 +150,8 @@ const (
 
 // SetMeta sets a small fact about the stream, such as token usage, that travels in the final frame. It has no effect
 // after Close, Fail or Cancel, and none where all facts together would be longer than [MaxMeta]: a fact is never worth
-// the stream's end. The key "timeline" is reserved and ignored.
+// the stream's end. The keys "timeline" and "timeline_life" are
+// reserved and ignored.
 func (w *Writer) SetMeta(key, value string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -160,7 +161,7 @@ func (w *Writer) SetMeta(key, value string) {
 			size += len(k) + len(v)
 		}
 	}
-	if key == metaTimeline || w.end != nil || size > MaxMeta {
+	if reserved(key) || w.end != nil || size > MaxMeta {
 		return
 	}
 	if w.meta == nil {

@@ -9,7 +9,7 @@ RACE := $(if $(filter 1,$(shell go env CGO_ENABLED)),-race)
 # All is built as it is shipped, static and without this machine's paths, so that Go's cache serves every target.
 export CGO_ENABLED := 0
 export GOFLAGS := $(strip -trimpath $(filter-out -trimpath,$(shell go env GOFLAGS)))
-TEST_TIMEOUT := 7m
+TEST_TIMEOUT := 12m
 # A count, not a time: a deadline that passes while an input runs is reported as a failure of the target.
 FUZZ_COUNT := 100000x
 

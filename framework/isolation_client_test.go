@@ -133,7 +133,8 @@ func clientAttempts() []attempt {
 		{
 			"framework.Client.Follow stream.Follower.Next stream.FollowConfig.Session stream.FollowConfig.From " +
 				"stream.FollowConfig.Turn stream.FollowConfig.All stream.FollowConfig.Targets stream.FollowConfig.New " +
-				"stream.SessionCursor.Position stream.SessionCursor.Cursor bus.Cursor.Attempt bus.Cursor.Index",
+				"stream.SessionCursor.Position stream.SessionCursor.Life stream.SessionCursor.Cursor " +
+				"bus.Cursor.Attempt bus.Cursor.Index bus.Cursor.Life",
 			(*intruder).follows,
 		},
 		{"framework.Client.Session framework.Session.Load framework.Session.Save framework.UpdateState", (*intruder).keeps},
@@ -266,10 +267,23 @@ func (i *intruder) follows() {
 
 	for _, id := range []string{"A", "t--acme--A"} {
 		for _, e := range i.loot.events {
-			cfg := stream.FollowConfig{Session: id, From: e.Cursor, All: true}
-			i.must(i.hears(cfg, posting(framework.Post{Session: id, Component: "echo"})))
+			i.followsFrom(id, e.Cursor, posting(framework.Post{Session: id, Component: "echo"}))
 		}
 	}
+}
+
+// followsFrom tries a cursor of another session. It names the lives of that one's logs and is refused; without them it counts
+// the streams and chunks of the session that it is used in.
+func (i *intruder) followsFrom(session string, from stream.SessionCursor, post func(words string) error) {
+	i.t.Helper()
+
+	cfg := stream.FollowConfig{Session: session, From: from, All: true}
+	if err := i.hears(cfg, post); !errors.Is(err, stream.ErrExpired) {
+		i.t.Errorf("follow %s from another session's cursor: %v, want ErrExpired", session, err)
+	}
+
+	cfg.From.Life, cfg.From.Cursor.Life = "", ""
+	i.must(i.hears(cfg, post))
 }
 
 // keeps tries acme's state.

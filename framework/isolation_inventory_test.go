@@ -215,7 +215,7 @@ func harmless() []reason {
 		{"session", "Mark NewStore NewWatch Post", "needs a bus or a stream.Store, and no client gives one away"},
 		{"session.Graph", "Has", value},
 		{"session.Store", "Interval", process},
-		{"bus.Cursor", "Before Number String", value},
+		{"bus.Cursor", "Alive Before Number String", value},
 		{"bus.State", "Final", value},
 		{"bus.StreamID", "String", value},
 		{"stream.SessionCursor", "String", value},

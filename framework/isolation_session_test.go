@@ -7,7 +7,6 @@ import (
 	"github.com/woodwork-go/woodwork/framework"
 	"github.com/woodwork-go/woodwork/framework/bus"
 	"github.com/woodwork-go/woodwork/framework/session"
-	"github.com/woodwork-go/woodwork/framework/stream"
 )
 
 // TestSessionsAreApart: a tenant has two sessions. Whoever has a handle of the one, or names it, reaches nothing of the
@@ -43,11 +42,11 @@ func sessionAttempts() []attempt {
 
 func (i *intruder) followsB() {
 	for _, e := range i.loot.events {
-		i.must(i.hears(stream.FollowConfig{Session: "B", From: e.Cursor, All: true}, func(words string) error {
+		i.followsFrom("B", e.Cursor, func(words string) error {
 			_, err := i.client.Post(i.t.Context(), framework.Post{Session: "B", Component: "echo"}, []byte(words))
 
 			return err
-		}))
+		})
 	}
 }
 

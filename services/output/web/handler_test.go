@@ -3,6 +3,7 @@ package web_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -359,7 +360,14 @@ func TestAnIDOfLostDataIsAnsweredByAResync(t *testing.T) {
 
 	for i, old := range before {
 		events := open(t.Context(), t, url, old.ID)
-		got := events.events(t, 1+4*len(turns))
+		got := events.events(t, 1+4*(len(turns)+i))
+		later := fmt.Sprint("later", i)
+		s.Say(later, "and ", later)
+
+		if said, err := text(events.events(t, 4)); err != nil || said != "and "+later {
+			t.Errorf("after event %d, later: said %q, %v", i, said, err)
+		}
+
 		events.close(t)
 
 		if got[0].Kind != "resync" || got[0].ID != "" {

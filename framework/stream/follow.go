@@ -180,6 +180,9 @@ func (f *Follower) step(ctx context.Context) (Event, error) {
 // begin reports the stream's opening, or leaves it if the announcement is not confirmed.
 func (f *Follower) begin(ctx context.Context) (Event, error) {
 	confirmed, err := f.confirm(ctx)
+	if errors.Is(err, ErrExpired) {
+		f.leave()
+	}
 	if err != nil {
 		return Event{}, err
 	}
@@ -241,6 +244,10 @@ func (f *Follower) confirm(ctx context.Context) (bool, error) {
 	defer cancel()
 	announced, err := f.firstFrame(limited)
 	if err != nil && (limited.Err() != nil || errors.Is(err, ErrExpired)) && ctx.Err() == nil {
+		if f.cfg.From.Position > 0 && errors.Is(err, ErrExpired) {
+			return false, err // who came with a cursor is told what is missing behind it
+		}
+
 		return false, nil
 	}
 

@@ -195,6 +195,10 @@ func TestAFollowerDoesNotWaitForAVanishedAnswer(t *testing.T) {
 		for _, turn := range answers[:3] {
 			b.Wipe(bus.StreamID{Session: "session", Stream: "llm-" + turn})
 		}
+		from := stream.SessionCursor{Position: 1, Cursor: bus.Cursor{Attempt: 1, Index: 2}} // behind the first answer's end
+		if text, _, err := tale(t, follow(t, s, stream.FollowConfig{From: from})); text != "" || !errors.Is(err, stream.ErrExpired) {
+			t.Errorf("with a cursor: %q, %v; want ErrExpired", text, err)
+		}
 		begin := time.Now()
 		if got := tell(t, follow(t, s, stream.FollowConfig{}), 3); got[1] != "llm-d:d" {
 			t.Error(got)

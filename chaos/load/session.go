@@ -22,7 +22,8 @@ type session struct {
 
 	mu      sync.Mutex
 	turns   []check.Turn
-	hooked  map[string]bool // turns with a hook
+	hooked  map[string]bool      // turns with a hook
+	ends    map[string]time.Time // when a reader saw the end of an answer to a turn last
 	live    live
 	stored  logs
 	readers []*reader
@@ -38,7 +39,7 @@ func (r *Runner) newSession(id string, number int) *session {
 	s := &session{
 		Runner: r, id: id, number: number, random: rand.New(rand.NewPCG(r.cfg.Seed, uint64(number))),
 		visiting: rand.New(rand.NewPCG(^r.cfg.Seed, uint64(number))), begun: time.Now(),
-		hooked: make(map[string]bool), changed: make(chan struct{}),
+		hooked: make(map[string]bool), ends: make(map[string]time.Time), changed: make(chan struct{}),
 	}
 	s.readers = s.newReaders()
 
@@ -97,6 +98,7 @@ func (s *session) saw(ctx context.Context, r *reader, e check.Event) {
 	r.seen.Events = append(r.seen.Events, e)
 	if e.Event.Kind == stream.KindEnd {
 		r.ended[e.Info.Root] = true
+		s.ends[e.Info.Root] = e.At
 	}
 	s.happened()
 }

@@ -81,7 +81,7 @@ func (s *session) owes(r *reader, t *check.Turn) bool {
 		return r.within(t.ID) // it will be told that the rest is gone
 	}
 
-	return r.told.IsZero() || !s.answered(t) || !(&check.Session{Age: s.cfg.Age}).MayBeGone(t, r.told)
+	return r.told.IsZero() || !s.answered(t) || s.ends[t.ID].After(r.told) || !(&check.Session{Age: s.cfg.Age}).MayBeGone(t, r.told)
 }
 
 // within reports whether the reader is in the middle of a turn's answer. The session's lock is held.

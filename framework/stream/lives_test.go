@@ -574,7 +574,8 @@ func TestAnAnnouncementMayBeginTheTimelineAnew(t *testing.T) {
 				if text := strings.Join(got[3*others:], " "); text != "new:opened new:new new:completed" {
 					t.Error(got)
 				}
-				if end, err := s.End(t.Context(), bus.StreamID{Session: "session", Stream: subjects.Timeline}); err != nil || int(end.Index) != others+1 {
+				end, err := s.End(t.Context(), bus.StreamID{Session: "session", Stream: subjects.Timeline})
+				if err != nil || int(end.Index) != others+1 {
 					t.Errorf("the timeline ends at %v, %v; want %d announcements", end, err, others+1)
 				}
 			})

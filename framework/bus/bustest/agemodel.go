@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -250,15 +251,15 @@ func (a *aging) checkRead(ctx context.Context, last *bus.Entry, from bus.Cursor,
 
 	first := len(a.log)
 
-	for i := len(got) - 1; i >= 0; i-- {
+	for i, e := range slices.Backward(got) {
 		first--
 
-		for got[i].Position != a.log[first].Position && first > i && a.mayBeGone(a.log[first]) { // went while others were read
+		for e.Position != a.log[first].Position && first > i && a.mayBeGone(a.log[first]) { // went while others were read
 			first--
 		}
 
 		want := a.log[first].Entry
-		if diff := cmp.Diff(want, got[i], cmpopts.EquateEmpty(), cmpopts.IgnoreFields(bus.Links{}, "Last")); diff != "" {
+		if diff := cmp.Diff(want, e, cmpopts.EquateEmpty(), cmpopts.IgnoreFields(bus.Links{}, "Last")); diff != "" {
 			return -1, fmt.Errorf("read from %v (-want +got):\n%.2000s", from, diff)
 		}
 	}

@@ -41,7 +41,7 @@ func (s *Store) OpenAssigned(ctx context.Context, id bus.StreamID, from bus.Curs
 		return nil, fmt.Errorf("open reader: hear the writer: %w", err)
 	}
 	a.stop = stop
-	r, err := s.openReader(ctx, id, from, a)
+	r, err := s.openReader(ctx, id, from, hearing{assigned: a})
 	if err != nil {
 		stop()
 

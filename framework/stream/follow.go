@@ -90,16 +90,16 @@ func (s *Store) Follow(ctx context.Context, cfg FollowConfig) (*Follower, error)
 	if err != nil {
 		return nil, fmt.Errorf("follow session: %w", err)
 	}
-	r, err := s.OpenReader(ctx, timelineID(cfg.Session), from)
+	f := &Follower{store: s, cfg: cfg}
+	r, err := s.openReader(ctx, timelineID(cfg.Session), from, hearing{overhear: f.overhear})
 	if err != nil {
 		return nil, fmt.Errorf("follow session: %w", err)
 	}
 	r.lost, r.merge.many = lostBefore, true
-	f := &Follower{store: s, cfg: cfg, timeline: r}
-	r.overhear = f.overhear
 	if !cfg.New && cfg.From.Position > 0 { // the announcement of the stream that was read
 		r.least = bus.Cursor{Attempt: 1, Index: cfg.From.Position, Life: cfg.From.Life}
 	}
+	f.timeline = r
 
 	return f, nil
 }

@@ -93,7 +93,7 @@ type Reader struct {
 // OpenReader opens a reader that stands at a cursor; the zero cursor is the beginning of the stream. The stream need
 // not exist yet. Whoever opens a reader must close it.
 func (s *Store) OpenReader(ctx context.Context, id bus.StreamID, from bus.Cursor) (*Reader, error) {
-	r, err := s.openReader(ctx, id, from, nil)
+	r, err := s.openReader(ctx, id, from, hearing{})
 	if err != nil {
 		return nil, fmt.Errorf("open reader: %w", err)
 	}
@@ -101,13 +101,20 @@ func (s *Store) OpenReader(ctx context.Context, id bus.StreamID, from bus.Cursor
 	return r, nil
 }
 
-func (s *Store) openReader(ctx context.Context, id bus.StreamID, from bus.Cursor, a *assigned) (*Reader, error) {
+// hearing is who hears of a reader, and by a reader, beside its caller. Both may be nil.
+type hearing struct {
+	assigned *assigned        // tells the writer how far the reader is
+	overhear func(*bus.Entry) // gets every live entry at once
+}
+
+func (s *Store) openReader(ctx context.Context, id bus.StreamID, from bus.Cursor, h hearing) (*Reader, error) {
 	select {
 	case <-s.closing:
 		return nil, ErrClosed
 	default:
 	}
-	r := &Reader{store: s, id: id, assigned: a, merge: newMerge(from), cursor: from}
+	a := h.assigned
+	r := &Reader{store: s, id: id, assigned: a, overhear: h.overhear, merge: newMerge(from), cursor: from}
 	r.init(&s.cfg)
 	stop, err := s.log.Follow(ctx, id, r.deliver)
 	if err != nil {

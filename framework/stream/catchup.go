@@ -134,7 +134,7 @@ func (r *Reader) agree() { r.doubt, r.caughtUp = doubt{}, true }
 // it has not seen of that. Unless there is a later entry than all that was read, the log is asked again for a while first.
 func (r *Reader) beginAnew(ctx context.Context, later bool, err error) error {
 	if !later {
-		if over, waited := r.believed(ctx); !over {
+		if over, waited := r.believed(ctx, r.store.doubtFor); !over {
 			return waited
 		}
 	}
@@ -287,7 +287,12 @@ func (r *Reader) mergeBehindGap(e *bus.Entry) error {
 
 // doubtful lets the log be asked again; if it says the same for long, err is the answer.
 func (r *Reader) doubtful(ctx context.Context, err error) error {
-	over, waited := r.believed(ctx)
+	return r.retry(ctx, err, r.store.doubtFor)
+}
+
+// retry waits a little and lets the log be asked again, unless that has gone on for longer than patience.
+func (r *Reader) retry(ctx context.Context, err error, patience time.Duration) error {
+	over, waited := r.believed(ctx, patience)
 	if over {
 		return err
 	}
@@ -295,27 +300,17 @@ func (r *Reader) doubtful(ctx context.Context, err error) error {
 	return waited
 }
 
-// believed reports whether the log has contradicted the reader for so long that it is right. Otherwise it waits a little
-// and lets the log be asked again.
-func (r *Reader) believed(ctx context.Context) (over bool, waited error) {
-	err := r.retry(ctx, errDoubt, r.store.doubtFor)
-
-	return errors.Is(err, errDoubt), err
-}
-
-// errDoubt says that a doubt is over.
-var errDoubt = errors.New("the log says the same for long")
-
-// retry waits a little and lets the log be asked again, unless that has gone on for longer than patience.
-func (r *Reader) retry(ctx context.Context, err error, patience time.Duration) error {
+// believed reports whether the log has been asked in vain for longer than patience. Otherwise it waits a little and lets
+// the log be asked again.
+func (r *Reader) believed(ctx context.Context, patience time.Duration) (over bool, waited error) {
 	if r.doubt.over(patience) {
 		r.doubt = doubt{}
 
-		return err
+		return true, nil
 	}
 	r.fallBehind()
 
-	return r.store.pause(ctx, backoff(r.doubt.tries))
+	return false, r.store.pause(ctx, backoff(r.doubt.tries))
 }
 
 // visible returns the chunks that a reader of the log up to last sees. It fails with [ErrExpired] when the beginning is
